@@ -1,0 +1,1 @@
+"""From raw logs to tables, figures and the HTML page."""

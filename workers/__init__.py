@@ -1,0 +1,1 @@
+"""What runs on the device, edge and cloud hosts; shipped to them as it stands."""
