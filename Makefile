@@ -1,0 +1,57 @@
+# The commands of this project; `make` alone lists them.
+
+CONFIG ?= config/default.yaml
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+LOCK = uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \
+       --no-emit-index-url --no-header $(UPGRADE) pyproject.toml
+LOCKS := hosts/requirements
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev reproduce plan test check format bench lock clean-testbed clean
+
+help: ## List these commands
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
+
+setup: ## Install what this machine lacks to run the experiments
+	@hosts/setup.sh --role controller
+
+setup-dev: ## The same, and what tests and checks need
+	@hosts/setup.sh --role dev
+
+reproduce: setup ## Run the experiments of CONFIG=config/default.yaml and render the report
+	snakemake --cores all --configfile $(CONFIG)
+	@echo "The report is $(CURDIR)/results/report/index.html"
+
+plan: setup ## Say what CONFIG would run, and how long it takes
+	python -m hosts.plan --config $(CONFIG)
+
+test: setup-dev ## Run all tests
+	pytest
+
+check: setup-dev ## Check format, style, types, layering and the workflow
+	ruff format --check
+	ruff check
+	mypy
+	lint-imports
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+format: setup-dev ## Format the code
+	ruff format
+	ruff check --fix
+	snakefmt Snakefile rules
+
+lock: setup-dev ## Write the locks anew from pyproject.toml (newest versions: UPGRADE=--upgrade)
+	$(LOCK) --output-file $(LOCKS)/dev.lock --extra inference --extra controller --extra dev
+	$(LOCK) --output-file $(LOCKS)/device.lock --constraint $(LOCKS)/dev.lock
+	$(LOCK) --output-file $(LOCKS)/inference.lock --constraint $(LOCKS)/dev.lock --extra inference
+	$(LOCK) --output-file $(LOCKS)/controller.lock --constraint $(LOCKS)/dev.lock --extra inference --extra controller
+
+clean-testbed: setup ## Remove whatever a local testbed left on this machine
+	python -m hosts.testbed --reap --all
+
+clean: ## Remove caches; results and .venv stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .snakemake
+	find hosts report rules tests workers -name __pycache__ -prune -exec rm -rf {} +
