@@ -1,0 +1,191 @@
+"""Raw logs -> typed records: finds the measured blocks and reads their logs, one block at a time.
+
+A damaged log never stops the report: the runs of its block become invalid and name the file and the line.
+Logs of another schema version do stop it, because their numbers could mean something else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from report.errors import NothingToReport, SchemaError
+from workers.records import (
+    SCHEMA_VERSION,
+    BlockRecord,
+    DeviceFrame,
+    EdgeFrame,
+    Event,
+    MemorySample,
+    RunRecord,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+Grouped = dict[int, tuple[Row, ...]]
+
+WARM_UP_RUN = 0
+TIERS = ("edge", "cloud")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One measured block: its record and where its logs lie. `source` is relative to the results folder."""
+
+    record: BlockRecord
+    folder: Path
+    source: str
+
+
+@dataclass(frozen=True)
+class UnreadableBlock:
+    """A block whose ``run.json`` cannot be read, so that not even its runs are known."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a results folder holds, logs not yet read. `config` is None where there is none."""
+
+    root: Path
+    blocks: tuple[Block, ...]
+    unreadable: tuple[UnreadableBlock, ...] = ()
+    config: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RunLogs:
+    """One run with its rows of all logs; `status` and `reason` already account for damaged logs."""
+
+    record: RunRecord
+    status: Status
+    reason: str | None
+    device_frames: tuple[DeviceFrame, ...] = ()
+    edge_frames: tuple[EdgeFrame, ...] = ()
+    edge_events: tuple[Event, ...] = ()
+    cloud_events: tuple[Event, ...] = ()
+    memory: dict[str, tuple[MemorySample, ...]] = field(default_factory=dict)  # by tier, by that tier's clock
+
+
+class _Versioned(msgspec.Struct):
+    schema_version: int
+    commit: str = "unknown"
+
+
+class _DamagedLogError(Exception):
+    """A log that cannot be read; the text names file, line and cause."""
+
+
+def load_results(root: Path) -> Results:
+    """Find all measured blocks under ``root/runs`` and read their records.
+
+    Raises:
+        NothingToReport: the folder is not there, or holds no ``run.json``.
+        SchemaError: a block is of another schema version.
+    """
+    if not root.is_dir():
+        raise NothingToReport(
+            f"No results folder at {root}. Name the folder that the workflow wrote to (--results DIR), "
+            f"or measure first: snakemake --cores all"
+        )
+    paths = sorted((root / "runs").glob("*/*/*/run.json"))
+    if not paths:
+        raise NothingToReport(
+            f"{root} holds no measured block: no file matches {root}/runs/*/*/*/run.json. "
+            f"Measure first (snakemake --cores all), or name another folder with --results DIR."
+        )
+    blocks: list[Block] = []
+    unreadable: list[UnreadableBlock] = []
+    for path in paths:
+        source = path.parent.relative_to(root).as_posix()
+        try:
+            blocks.append(Block(_read_record(path), path.parent, source))
+        except msgspec.DecodeError as error:
+            unreadable.append(UnreadableBlock(source, f"{source}/run.json cannot be read: {error}"))
+    return Results(root, tuple(blocks), tuple(unreadable), _read_config(root / "config.json"))
+
+
+def read_runs(block: Block) -> tuple[RunLogs, ...]:
+    """Read all logs of a block and sort their rows by run; the warm-up is left out."""
+    damages: list[str] = []
+    device = _read_grouped(block, "device-frames.jsonl", DeviceFrame, damages, required=True)
+    edge = _read_grouped(block, "edge-frames.jsonl", EdgeFrame, damages, required=True)
+    events = _read_grouped(block, "edge-events.jsonl", Event, damages, required=True)
+    cloud_events = _read_grouped(block, "cloud-events.jsonl", Event, damages)
+    memory = {tier: _read_grouped(block, f"{tier}-memory.jsonl", MemorySample, damages) for tier in TIERS}
+    damage = "; ".join(damages) or None
+
+    def logs_of(record: RunRecord) -> RunLogs:
+        damaged = damage is not None and record.status is Status.OK
+        return RunLogs(
+            record=record,
+            status=Status.INVALID if damaged else record.status,
+            reason=damage if damaged else record.reason,
+            device_frames=device.get(record.run, ()),
+            edge_frames=edge.get(record.run, ()),
+            edge_events=events.get(record.run, ()),
+            cloud_events=cloud_events.get(record.run, ()),
+            memory={tier: samples.get(record.run, ()) for tier, samples in memory.items()},
+        )
+
+    return tuple(logs_of(record) for record in block.record.runs if record.run != WARM_UP_RUN)
+
+
+def _read_record(path: Path) -> BlockRecord:
+    data = path.read_bytes()
+    version = msgspec.json.decode(data, type=_Versioned)
+    if version.schema_version != SCHEMA_VERSION:
+        raise SchemaError(
+            f"{path} was written with schema version {version.schema_version}, this report reads version "
+            f"{SCHEMA_VERSION}. Report it with the code that measured it (git checkout {version.commit}), "
+            f"or delete {path.parent} and measure the block again."
+        )
+    return msgspec.json.decode(data, type=BlockRecord)
+
+
+def _read_config(path: Path) -> dict[str, Any] | None:
+    try:
+        config = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return config if isinstance(config, dict) else None
+
+
+def _read_grouped(
+    block: Block, name: str, row_type: type[Row], damages: list[str], *, required: bool = False
+) -> Grouped[Row]:
+    path = block.folder / name
+    if not path.exists():
+        if required:
+            damages.append(f"{block.source}/{name} is missing")
+        return {}
+    try:
+        rows = _read_log(path, f"{block.source}/{name}", row_type)
+    except _DamagedLogError as error:
+        damages.append(str(error))
+        return {}
+    grouped: dict[int, list[Row]] = {}
+    for row in rows:
+        grouped.setdefault(row.run, []).append(row)  # type: ignore[attr-defined] # every log's row has it
+    return {run: tuple(members) for run, members in grouped.items()}
+
+
+def _read_log(path: Path, shown: str, row_type: type[Row]) -> list[Row]:
+    """Read one log; a last line without its newline was cut by a kill and is left out."""
+    decoder = msgspec.json.Decoder(row_type)
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    rows: list[Row] = []
+    for number, line in enumerate(whole.split(b"\n") if whole else (), start=1):
+        try:
+            rows.append(decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise _DamagedLogError(f"{shown}, line {number} is damaged: {error}") from error
+    return rows

@@ -1,0 +1,62 @@
+"""Conditions requested against those achieved, and which of them are out of tolerance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers.records import Conditions
+
+QUANTITIES = ("link_mbps_before", "link_mbps_after", "link_delay_ms", "cpu_pct", "mem_pct", "fps")
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far achieved may be from requested: shares of the request, or points of a percentage."""
+
+    link_share: float = 0.10
+    delay_share: float = 0.10
+    fps_share: float = 0.05
+    availability_points: float = 5.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which quantities are out of tolerance and which were asked for but not measured."""
+
+    out_of_tolerance: tuple[str, ...]
+    not_measured: tuple[str, ...]
+
+    @property
+    def within_tolerance(self) -> bool | None:
+        """None where nothing is known to be out but something was not measured."""
+        if self.out_of_tolerance:
+            return False
+        return None if self.not_measured else True
+
+
+def compare(requested: Conditions, achieved: Conditions, tolerances: Tolerances) -> Comparison:
+    """Compare quantity by quantity; what was not asked for is not compared."""
+    outside: list[str] = []
+    unknown: list[str] = []
+    for quantity in QUANTITIES:
+        wanted: float | None = getattr(requested, quantity)
+        found: float | None = getattr(achieved, quantity)
+        if wanted is None:
+            continue
+        if found is None:
+            unknown.append(quantity)
+        elif abs(found - wanted) > _allowed(quantity, wanted, tolerances) * (1 + 1e-9):
+            outside.append(quantity)
+    return Comparison(tuple(outside), tuple(unknown))
+
+
+def _allowed(quantity: str, wanted: float, tolerances: Tolerances) -> float:
+    if quantity in {"cpu_pct", "mem_pct"}:
+        return tolerances.availability_points
+    share = {
+        "fps": tolerances.fps_share,
+        "link_delay_ms": tolerances.delay_share,
+    }.get(quantity, tolerances.link_share)
+    return share * abs(wanted)

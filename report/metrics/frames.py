@@ -1,0 +1,136 @@
+"""Frames: what became of each one, counted within a window, and the gap in service that the device saw.
+
+The device's record decides. Two cases are made more precise: an answer after the deadline is late, whatever
+the log calls it, and a frame that the device gave up as lost takes the reason that the edge recorded for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workers.records import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from report.metrics.clocks import Shift
+    from workers.records import DeviceFrame, EdgeFrame
+
+_NS = 1_000_000  # of a millisecond
+_EDGE_REASONS = frozenset({Outcome.PAUSED, Outcome.BUSY, Outcome.FAILED})
+
+
+@dataclass(frozen=True)
+class SettledFrame:
+    """A frame with its one final outcome. `offered_ns` is the device's clock, `received_ns` the edge's."""
+
+    frame: int
+    offered_ns: int
+    outcome: Outcome
+    received_ns: int | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many frames of a window ended how; ``offered == answered + dropped`` always."""
+
+    offered: int
+    answered: int
+    paused: int
+    busy: int
+    late: int
+    lost: int
+    failed: int
+
+    @property
+    def dropped(self) -> int:
+        """Frames offered without a result by their deadline."""
+        return self.paused + self.busy + self.late + self.lost + self.failed
+
+
+def settle(
+    device: Iterable[DeviceFrame], edge: Iterable[EdgeFrame], deadline_ms: float
+) -> tuple[SettledFrame, ...]:
+    """Join both sides' records of a run by frame number, in order of the frame numbers."""
+    at_edge = {frame.frame: frame for frame in edge}
+    return tuple(
+        SettledFrame(
+            frame=frame.frame,
+            offered_ns=frame.offered_ns,
+            outcome=_outcome(frame, at_edge.get(frame.frame), deadline_ms),
+            received_ns=at_edge[frame.frame].received_ns if frame.frame in at_edge else None,
+        )
+        for frame in sorted(device, key=lambda frame: frame.frame)
+    )
+
+
+def in_window(
+    frames: Sequence[SettledFrame], start_ns: int, end_ns: int, to_edge: Shift | None
+) -> tuple[SettledFrame, ...]:
+    """Return the frames offered in ``[start_ns, end_ns]`` of the edge's clock.
+
+    Without a recorded offset between device and edge (`to_edge` is None) the window is the range of frame
+    numbers that the edge received in it: frames are numbered in the order they were offered.
+    """
+    if to_edge is not None:
+        return tuple(frame for frame in frames if start_ns <= frame.offered_ns + to_edge.ns <= end_ns)
+    inside = [
+        frame.frame
+        for frame in frames
+        if frame.received_ns is not None and start_ns <= frame.received_ns <= end_ns
+    ]
+    if not inside:
+        return ()
+    return tuple(frame for frame in frames if inside[0] <= frame.frame <= inside[-1])
+
+
+def count(frames: Iterable[SettledFrame]) -> Counts:
+    """Count a window's frames by outcome."""
+    found = Counter(frame.outcome for frame in frames)
+    return Counts(
+        offered=found.total(),
+        answered=found[Outcome.ANSWERED],
+        paused=found[Outcome.PAUSED],
+        busy=found[Outcome.BUSY],
+        late=found[Outcome.LATE],
+        lost=found[Outcome.LOST],
+        failed=found[Outcome.FAILED],
+    )
+
+
+def service_gap_ms(
+    device: Iterable[DeviceFrame], start_ns: int, end_ns: int, deadline_ms: float
+) -> float | None:
+    """Return the longest time without a result around a change, minus the steady-state gap before it (ms).
+
+    Device clock throughout: `start_ns` and `end_ns` bound the downtime there. Gaps count that touch the
+    downtime or the one deadline after it, in which its last frames are settled. The steady state is the
+    median gap before the change. None where too few results came in before, or none came after.
+    """
+    results = sorted(
+        frame.settled_ns
+        for frame in device
+        if frame.outcome is Outcome.ANSWERED
+        and frame.settled_ns is not None
+        and frame.settled_ns - frame.offered_ns <= deadline_ms * _NS
+    )
+    gaps = list(itertools.pairwise(results))
+    steady = [later - earlier for earlier, later in gaps if later <= start_ns]
+    until_ns = end_ns + deadline_ms * _NS
+    around = [later - earlier for earlier, later in gaps if later > start_ns and earlier < until_ns]
+    if not steady or not around or results[-1] < end_ns:
+        return None
+    return (max(around) - statistics.median(steady)) / _NS
+
+
+def _outcome(device: DeviceFrame, edge: EdgeFrame | None, deadline_ms: float) -> Outcome:
+    if device.outcome is Outcome.ANSWERED and device.settled_ns is not None:
+        late = device.settled_ns - device.offered_ns > deadline_ms * _NS
+        return Outcome.LATE if late else Outcome.ANSWERED
+    if device.outcome is Outcome.LOST and edge is not None and edge.outcome in _EDGE_REASONS:
+        return edge.outcome
+    return device.outcome

@@ -1,0 +1,127 @@
+"""Memory as in Table I: what one pipeline needs at rest, and what a strategy needs beyond that, and when.
+
+Per run and tier two values are taken: `rest`, the last sample before the change, and `peak`, the largest one
+from the change until the strategy is ready for the next and half a second more. Table I then compares the
+medians over the runs of a model with the rest of its single-pipeline baseline. 1 MB = 1e6 bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from report.metrics.statistics import Interval, median_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workers.records import MemorySample
+
+SETTLING_NS = 500_000_000  # after the last step: retired processes are still being torn down
+NOISE_SHARE = 0.05  # PSS of one unchanged pipeline wanders by a few per cent between samples
+NOISE_MB = 10.0
+# Strategies that keep one pipeline at rest, the paper's baseline first.
+SINGLE_PIPELINE = ("pause-resume", "pause-resume-inprocess", "switch-b1", "switch-b2")
+_MB = 1e6
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """Memory of a tier's pipelines in one run (MB); None where no sample fell into the window."""
+
+    rest_mb: float | None
+    peak_mb: float | None
+    rest_cgroup_mb: float | None
+    peak_cgroup_mb: float | None
+
+
+def memory_use(
+    samples: Sequence[MemorySample], learned_ns: int, settled_ns: int, *, moved: bool
+) -> MemoryUse:
+    """Return a run's memory at rest and at its peak; both stamps are of the clock of the samples' tier."""
+    before = [sample for sample in samples if sample.at_ns < learned_ns]
+    rest = max(before, key=lambda sample: sample.at_ns, default=None)
+    during = [s for s in samples if moved and learned_ns <= s.at_ns <= settled_ns + SETTLING_NS]
+    charged = [sample.cgroup_bytes for sample in during if sample.cgroup_bytes is not None]
+    return MemoryUse(
+        rest_mb=rest.pss_bytes / _MB if rest else None,
+        peak_mb=max(sample.pss_bytes for sample in during) / _MB if during else None,
+        rest_cgroup_mb=rest.cgroup_bytes / _MB if rest and rest.cgroup_bytes is not None else None,
+        peak_cgroup_mb=max(charged) / _MB if charged else None,
+    )
+
+
+def table_one(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return Table I as measured, one row a model, strategy and tier.
+
+    Args:
+        runs: one row a run and tier: model, strategy, tier, status, rest_mb, peak_mb, rest_cgroup_mb,
+            peak_cgroup_mb. Only runs with status "ok" count.
+    """
+    good = runs[runs["status"] == "ok"]
+    rows = [
+        _row(group, good[(good["model"] == model) & (good["tier"] == tier)], str(strategy))
+        | {"model": model, "strategy": strategy, "tier": tier}
+        for (model, strategy, tier), group in good.groupby(["model", "strategy", "tier"], sort=True)
+    ]
+    return pd.DataFrame([row for row in rows if row["n"]])
+
+
+def _row(group: pd.DataFrame, of_model: pd.DataFrame, strategy: str) -> dict[str, object]:
+    baseline, initial = _initial(of_model, strategy)
+    rest, peak = _interval(group, "rest_mb"), _interval(group, "peak_mb")
+    _, cgroup_initial = _initial(of_model, strategy, "rest_cgroup_mb")
+    cgroup_rest, cgroup_peak = _interval(group, "rest_cgroup_mb"), _interval(group, "peak_cgroup_mb")
+    total = _largest(rest.median, peak.median)
+    return {
+        "initial_mb": initial.median,
+        "additional_mb": total - initial.median,
+        "additional_when": additional_when(initial.median, rest.median, peak.median),
+        "total_mb": total,
+        "n": rest.n,
+        "rest_mb": rest.median,
+        "rest_low_mb": rest.low,
+        "rest_high_mb": rest.high,
+        "peak_mb": peak.median,
+        "peak_low_mb": peak.low,
+        "peak_high_mb": peak.high,
+        "total_over_initial": total / initial.median if initial.median else math.nan,
+        "cgroup_initial_mb": cgroup_initial.median,
+        "cgroup_total_mb": _largest(cgroup_rest.median, cgroup_peak.median),
+        "initial_from": baseline,
+    }
+
+
+def additional_when(initial_mb: float, rest_mb: float, peak_mb: float) -> str:
+    """Say when a strategy needs more than one pipeline at rest: always, during switching, both, or never.
+
+    Less than 5 % or 10 MB, whichever is more, is noise.
+    """
+    noise_mb = max(NOISE_SHARE * initial_mb, NOISE_MB)
+    always = rest_mb - initial_mb > noise_mb
+    switching = peak_mb - max(rest_mb, initial_mb) > noise_mb
+    if always and switching:
+        return "always, more during switching"
+    if always:
+        return "always"
+    return "during switching" if switching else "never"
+
+
+def _initial(of_model: pd.DataFrame, strategy: str, column: str = "rest_mb") -> tuple[str, Interval]:
+    for candidate in (*SINGLE_PIPELINE, strategy):
+        rest = _interval(of_model[of_model["strategy"] == candidate], column)
+        if rest.n:
+            return candidate, rest
+    return strategy, median_interval(())
+
+
+def _interval(runs: pd.DataFrame, column: str) -> Interval:
+    return median_interval(runs[column].dropna().astype(float))
+
+
+def _largest(*values: float) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return max(known, default=math.nan)

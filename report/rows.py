@@ -1,0 +1,139 @@
+"""One run -> its rows in every table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from report.load import TIERS
+from report.metrics import downtime as dt
+from report.metrics import frames as fr
+from report.metrics.clocks import shift_between
+from report.metrics.conditions import QUANTITIES, Tolerances, compare
+from report.metrics.memory import memory_use
+from report.metrics.statistics import wilson
+from report.metrics.validity import contradictions
+from report.provenance import keys, provenance
+from workers.records import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from report.load import Block, RunLogs
+
+_MS = 1e-6  # of a nanosecond
+
+
+def rows_of_run(block: Block, logs: RunLogs, tolerances: Tolerances) -> list[tuple[str, dict[str, Any]]]:
+    """Return the rows of a run as (table, row); its status is the one after all checks."""
+    logs, steps = _checked(logs)
+    note = _note(steps)
+    found = [
+        ("downtime", _downtime_row(block, logs, steps)),
+        *(("parts", asdict(part)) for part in (dt.parts(steps) if steps else ())),
+        *(("frames", row) for row in _frames_rows(block, logs, steps)),
+        ("conditions", _conditions_row(logs, tolerances)),
+        *(("memory_runs", _memory_row(block, logs, steps, tier)) for tier in TIERS),
+    ]
+    common = keys(block, logs) | provenance(block, logs, note)
+    return [(name, common | row) for name, row in found]
+
+
+def _checked(logs: RunLogs) -> tuple[RunLogs, dt.Timeline | None]:
+    """Make a run invalid whose logs do not add up; return it with its timeline, where there is one."""
+    findings: list[str] = []
+    steps: dt.Timeline | None = None
+    try:
+        steps = dt.timeline(logs.record, logs.edge_events)
+    except dt.IncompleteRunError as error:
+        findings.append(str(error))
+    findings.extend(contradictions(logs.device_frames, logs.edge_frames))
+    if logs.status is Status.OK and findings:
+        logs = replace(logs, status=Status.INVALID, reason="; ".join(findings))
+    return logs, steps
+
+
+def _note(steps: dt.Timeline | None) -> str | None:
+    if steps is None:
+        return None
+    if not steps.moved:
+        return "the partition point did not move: there is no downtime"
+    unknown = dt.unknown_works(steps)
+    return f"work of kind {', '.join(unknown)} is counted in t_switch" if unknown else None
+
+
+def _downtime_row(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> dict[str, Any]:
+    found = dt.downtime(steps) if steps else None
+    to_device = shift_between(block.record, "edge", "device")
+    row: dict[str, Any] = asdict(found) if found else {}
+    row["service_gap_resolution_ms"] = 1000 / logs.record.fps if logs.record.fps else None
+    if to_device is not None:
+        row["clock_bound_ms"] = to_device.bound_ns * _MS
+    if steps and found and to_device is not None:
+        start_ns, end_ns = steps.learned_ns + to_device.ns, steps.end_ns + to_device.ns
+        row["service_gap_ms"] = fr.service_gap_ms(
+            logs.device_frames, start_ns, end_ns, logs.record.deadline_ms
+        )
+    return row
+
+
+def _frames_rows(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> list[dict[str, Any]]:
+    settled = fr.settle(logs.device_frames, logs.edge_frames, logs.record.deadline_ms)
+    rows = [_counts_row("whole", settled)]
+    if steps and steps.moved:
+        to_edge = shift_between(block.record, "device", "edge")
+        inside = fr.in_window(settled, steps.learned_ns, steps.end_ns, to_edge)
+        rows.insert(0, _counts_row("downtime", inside))
+    return rows
+
+
+def _counts_row(window: str, frames: Sequence[fr.SettledFrame]) -> dict[str, Any]:
+    counts = fr.count(frames)
+    rate = wilson(counts.dropped, counts.offered)
+    row: dict[str, Any] = {
+        "window": window,
+        "offered": counts.offered,
+        "answered": counts.answered,
+        "dropped": counts.dropped,
+        "dropped_paused": counts.paused,
+        "dropped_busy": counts.busy,
+        "dropped_late": counts.late,
+        "dropped_lost": counts.lost,
+        "dropped_failed": counts.failed,
+        "drop_rate": rate.rate,
+        "drop_rate_low": rate.low,
+        "drop_rate_high": rate.high,
+    }
+    return row if counts.offered else row | {"note": "no frame offered"}
+
+
+def _conditions_row(logs: RunLogs, tolerances: Tolerances) -> dict[str, Any]:
+    requested, achieved = logs.record.requested, logs.record.achieved
+    comparison = compare(requested, achieved, tolerances)
+    row: dict[str, Any] = {
+        f"{quantity}_{side}": getattr(conditions, quantity)
+        for quantity in QUANTITIES
+        for side, conditions in (("requested", requested), ("achieved", achieved))
+    }
+    return row | {
+        "link_mbps_requested": requested.link_mbps_after,
+        "link_mbps_achieved": achieved.link_mbps_after,
+        "within_tolerance": comparison.within_tolerance,
+        "out_of_tolerance": ", ".join(comparison.out_of_tolerance) or None,
+        "not_measured": ", ".join(comparison.not_measured) or None,
+    }
+
+
+def _memory_row(block: Block, logs: RunLogs, steps: dt.Timeline | None, tier: str) -> dict[str, Any]:
+    shift = shift_between(block.record, "edge", tier)
+    offset_ns = 0 if tier == "edge" else shift.ns if shift else None
+    row: dict[str, Any] = {"tier": tier}
+    if steps is None or offset_ns is None:
+        return row
+    use = memory_use(
+        logs.memory.get(tier, ()),
+        steps.learned_ns + offset_ns,
+        steps.settled_ns + offset_ns,
+        moved=steps.moved,
+    )
+    return row | asdict(use)

@@ -1,0 +1,122 @@
+"""Tidy tables from the raw logs, each as CSV and Parquet: ``python -m report.tables --results DIR``.
+
+Every run stays as a row, whatever became of it. The columns of the data contract come first, those that say
+where a row came from after them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from report.errors import ReportError, TableError
+from report.load import load_results, read_runs
+from report.metrics.conditions import Tolerances
+from report.metrics.memory import table_one
+from report.rows import rows_of_run
+from report.schema import COLUMNS, typed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from report.load import Results
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables by name; `memory_runs` is what `memory` (Table I) is the median of."""
+
+    downtime: pd.DataFrame
+    frames: pd.DataFrame
+    memory: pd.DataFrame
+    conditions: pd.DataFrame
+    parts: pd.DataFrame
+    memory_runs: pd.DataFrame
+
+
+def build_tables(results: Results, tolerances: Tolerances | None = None) -> Tables:
+    """Compute all tables from the raw logs, reading one block at a time."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS if name != "memory"}
+    for block in results.blocks:
+        for logs in read_runs(block):
+            for name, row in rows_of_run(block, logs, tolerances or Tolerances()):
+                rows[name].append(row)
+    frames = {name: typed(pd.DataFrame(members), COLUMNS[name]) for name, members in rows.items()}
+    frames["memory"] = typed(_with_sources(frames["memory_runs"]), COLUMNS["memory"])
+    return Tables(**frames)
+
+
+def write_tables(tables: Tables, folder: Path) -> None:
+    """Write every table as ``<name>.csv`` and ``<name>.parquet``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in COLUMNS:
+        table: pd.DataFrame = getattr(tables, name)
+        _replace(folder / f"{name}.csv", table.to_csv(index=False).encode())
+        _replace(folder / f"{name}.parquet", table.to_parquet(index=False))
+
+
+def read_tables(folder: Path) -> Tables:
+    """Read the tables back.
+
+    Raises:
+        TableError: one is missing or lacks columns of the data contract.
+    """
+    return Tables(**{name: _read_table(folder / f"{name}.parquet", name) for name in COLUMNS})
+
+
+def _read_table(path: Path, name: str) -> pd.DataFrame:
+    remedy = f"Make the tables again: python -m report.tables --results {path.parent.parent}"
+    if not path.exists():
+        raise TableError(f"{path} is missing. {remedy}")
+    table = pd.read_parquet(path)
+    missing = [column for column in COLUMNS[name] if column not in table.columns]
+    if missing:
+        raise TableError(f"{path} lacks the columns {', '.join(missing)}: other code wrote it. {remedy}")
+    return table
+
+
+def _with_sources(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return Table I with the folders, commits and config hashes that each row is made of."""
+    table = table_one(runs)
+    if table.empty:
+        return table
+    of_row = ["model", "strategy", "tier"]
+    origins = (
+        runs[runs["status"] == "ok"]
+        .groupby(of_row)
+        .agg(sources=("source", _joined), commit=("commit", _joined), config_hash=("config_hash", _joined))
+    )
+    return table.merge(origins.reset_index(), on=of_row, how="left")
+
+
+def _joined(values: pd.Series) -> str:
+    return " ".join(sorted(set(values.dropna())))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the tables of a results folder; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m report.tables", description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder that holds runs/")
+    arguments = parser.parse_args(argv)
+    try:
+        tables = build_tables(load_results(arguments.results))
+    except ReportError as error:
+        print(f"report: {error}", file=sys.stderr)
+        return 1
+    write_tables(tables, arguments.results / "tables")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Requested against achieved, and clock offsets."""
+
+import msgspec
+import pytest
+
+from report.metrics.clocks import Shift, shift_between
+from report.metrics.conditions import Tolerances, compare
+from tests.synthetic import block_record
+from workers.records import ClockOffset, Conditions
+
+ASKED = Conditions(20, 5, 20, 50, 75, 10)
+
+
+def achieved(**changes):
+    values = {
+        "link_mbps_before": 20,
+        "link_mbps_after": 5,
+        "link_delay_ms": 20,
+        "cpu_pct": 50,
+        "mem_pct": 75,
+        "fps": 10,
+    }
+    return Conditions(**values | changes)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "just_inside", "outside"),
+    [
+        ("link_mbps_before", 18.0, 17.9),
+        ("link_mbps_after", 5.5, 5.6),
+        ("link_delay_ms", 22.0, 22.1),
+        ("cpu_pct", 55.0, 55.1),
+        ("mem_pct", 70.0, 69.9),
+        ("fps", 9.5, 9.4),
+    ],
+)
+def test_each_quantity_has_its_tolerance(quantity, just_inside, outside):
+    assert compare(ASKED, achieved(**{quantity: just_inside}), Tolerances()).within_tolerance is True
+    comparison = compare(ASKED, achieved(**{quantity: outside}), Tolerances())
+    assert comparison.within_tolerance is False
+    assert comparison.out_of_tolerance == (quantity,)
+
+
+def test_what_was_not_measured_is_not_called_within():
+    comparison = compare(ASKED, achieved(fps=None), Tolerances())
+    assert comparison.within_tolerance is None
+    assert comparison.not_measured == ("fps",)
+
+
+def test_what_was_not_asked_for_is_not_compared():
+    assert compare(Conditions(fps=10), achieved(cpu_pct=1), Tolerances()).within_tolerance is True
+
+
+def record(before, after):
+    block = block_record((), "vgg19", "switch-b2", 100, 100)
+    return msgspec.structs.replace(block, clock_before=before, clock_after=after)
+
+
+def test_a_shift_takes_the_middle_and_widens_the_bound_by_the_drift():
+    before = {"device": ClockOffset(1000, 10), "edge": ClockOffset(5000, 20)}
+    after = {"device": ClockOffset(1100, 12), "edge": ClockOffset(5000, 15)}
+    assert shift_between(record(before, after), "device", "edge") == Shift(3950, 12 + 50 + 20)
+    assert shift_between(record(before, after), "edge", "device") == Shift(-3950, 82)
+
+
+def test_one_probe_is_enough_and_none_is_unknown():
+    before = {"device": ClockOffset(1000, 10), "edge": ClockOffset(5000, 20)}
+    assert shift_between(record(before, {}), "device", "edge") == Shift(4000, 30)
+    assert shift_between(record(before, {}), "edge", "cloud") is None
