@@ -1,0 +1,179 @@
+"""The models that a user can name: ``vgg19``, ``model.keras``, ``package.module:factory``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from workers.errors import PartitionError
+
+Preprocess = Literal["caffe", "tf", "torch", "identity", "unit"]
+
+_APPLICATION_CLASSES: dict[Preprocess, str] = {
+    "caffe": "ResNet50 ResNet101 ResNet152 VGG16 VGG19",
+    "tf": "InceptionResNetV2 InceptionV3 MobileNet MobileNetV2 NASNetLarge NASNetMobile ResNet50V2 "
+    "ResNet101V2 ResNet152V2 Xception",
+    "torch": "DenseNet121 DenseNet169 DenseNet201",
+    "identity": "ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge EfficientNetB0 "
+    "EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4 EfficientNetB5 EfficientNetB6 "
+    "EfficientNetB7 EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 "
+    "EfficientNetV2S EfficientNetV2M EfficientNetV2L MobileNetV3Large MobileNetV3Small",
+}
+
+
+class Application(msgspec.Struct, frozen=True):
+    """A model of ``keras.applications``, by its class name, and how its input is preprocessed."""
+
+    class_name: str
+    preprocess: Preprocess
+
+    @property
+    def model_id(self) -> str:
+        """The name in lower case, as users write it."""
+        return self.class_name.lower()
+
+
+class ModelFile(msgspec.Struct, frozen=True):
+    """A ``.keras`` file."""
+
+    path: Path
+    preprocess: Preprocess = "unit"
+
+    @property
+    def model_id(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+
+class Factory(msgspec.Struct, frozen=True):
+    """A function without arguments that returns a Keras model."""
+
+    module: str
+    function: str
+    preprocess: Preprocess = "unit"
+
+    @property
+    def model_id(self) -> str:
+        """The function as users write it."""
+        return f"{self.module}:{self.function}"
+
+
+ModelSource = Application | ModelFile | Factory
+
+APPLICATIONS = {
+    class_name.lower(): Application(class_name, preprocess)
+    for preprocess, class_names in _APPLICATION_CLASSES.items()
+    for class_name in class_names.split()
+}
+
+
+def parse_source(text: str) -> ModelSource:
+    """Return what `text` names; nothing is built or imported.
+
+    Raises:
+        PartitionError: no such application (with the nearest names) or no such file.
+    """
+    if text in APPLICATIONS:
+        return APPLICATIONS[text]
+    if text.endswith(".keras"):
+        if not Path(text).is_file():
+            raise PartitionError(f"model file {text} does not exist.")
+        return ModelFile(Path(text))
+    module, colon, function = text.partition(":")
+    if colon and module and function:
+        return Factory(module, function)
+    near = difflib.get_close_matches(text.lower(), APPLICATIONS, n=3, cutoff=0.4) or sorted(APPLICATIONS)[:3]
+    raise PartitionError(
+        f"model {text!r} is not known: it is neither a name of keras.applications in lower case (nearest: "
+        f"{', '.join(near)}), nor a .keras file, nor package.module:factory."
+    )
+
+
+def build_model(source: ModelSource, *, weights: str | None = None) -> Any:
+    """Return the Keras model; applications end in logits and get `weights` (None or ``imagenet``).
+
+    Raises:
+        PartitionError: a file or factory that gives no Keras model.
+    """
+    from workers.partition_keras import keras  # noqa: PLC0415 - seconds
+
+    match source:
+        case Application(class_name):
+            build = getattr(keras.applications, class_name)
+            # MobileNetV3 alone leaves the size of its input open.
+            sized = {"input_shape": (224, 224, 3)} if class_name.startswith("MobileNetV3") else {}
+            return build(weights=weights, classifier_activation=None, **sized)
+        case ModelFile(path):
+            try:
+                return keras.saving.load_model(path, compile=False)
+            except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
+                raise PartitionError(f"model file {path} cannot be loaded: {error}") from error
+        case Factory():
+            return _call_factory(source)
+
+
+def outline_model(source: ModelSource) -> Any:
+    """Return the model without values in its weights: enough to list its layers, in a fraction of the time.
+
+    Keras keeps variables that never got a value on a global list, so clear its session
+    (``keras.utils.clear_session``) once the outline has been read. A factory's model is built in full.
+    """
+    from workers.partition_keras import keras  # noqa: PLC0415
+
+    if isinstance(source, Factory):
+        return _call_factory(source)
+    with keras.StatelessScope(initialize_variables=False):
+        if isinstance(source, Application):
+            return build_model(source)
+        try:
+            config = json.loads(zipfile.ZipFile(source.path).read("config.json"))
+            config.pop("compile_config", None)
+            return keras.models.model_from_json(json.dumps(config))
+        except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
+            raise PartitionError(f"model file {source.path} cannot be read: {error}") from error
+
+
+def _call_factory(source: Factory) -> Any:
+    from workers.partition_keras import keras  # noqa: PLC0415
+
+    try:
+        function = getattr(importlib.import_module(source.module), source.function)
+        inspect.signature(function).bind()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise PartitionError(
+            f"model {source.model_id} cannot be made: {error}. It must name a function without arguments "
+            "in a package that is installed or in this folder."
+        ) from error
+    model = function()
+    if not isinstance(model, keras.Model):
+        raise PartitionError(f"model {source.model_id} returned {type(model).__name__}, not a keras.Model.")
+    return model
+
+
+_TORCH_MEANS, _TORCH_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CAFFE_BGR_MEANS = (103.939, 116.779, 123.68)
+
+
+def preprocess(pixels: Any, how: Preprocess) -> Any:
+    """Return what the model was trained on, from RGB `pixels` 0..255 (float32, NumPy or TensorFlow, ..., 3).
+
+    `how` names the modes of ``keras.applications``; `unit` scales to 0..1.
+    """
+    match how:
+        case "caffe":
+            return pixels[..., ::-1] - _CAFFE_BGR_MEANS
+        case "tf":
+            return pixels / 127.5 - 1.0
+        case "torch":
+            return (pixels / 255.0 - _TORCH_MEANS) / _TORCH_DEVIATIONS
+        case "unit":
+            return pixels / 255.0
+        case "identity":
+            return pixels

@@ -1,0 +1,259 @@
+"""The content-addressed store of models: what the hosts load, made once and never changed.
+
+``python -m workers.store MODEL --weights random|imagenet|PATH --seed N --store DIR`` makes ``DIR/<digest>/``:
+
+- ``architecture.json``  Keras's own description of the layers
+- ``weights.bin``        the variables' raw bytes, each at a multiple of 64, so that TensorFlow can use the
+                         memory that the file is read into as it stands
+- ``meta.json``          a `StoredModel`
+
+``DIR/requests/`` remembers which request gave which digest, so that the same request again is answered
+without TensorFlow. Folders appear under their name by a rename: one that is there is complete.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import importlib.metadata
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workers.errors import PartitionError
+from workers.partition import PartitionPoint  # noqa: TC001 - msgspec reads the annotations
+from workers.partition_models import Application, Factory, ModelFile, ModelSource, Preprocess, parse_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA_VERSION = 1
+ARCHITECTURE, WEIGHTS, META = "architecture.json", "weights.bin", "meta.json"
+ALIGNMENT_BYTES = 64
+
+
+class StoredVariable(msgspec.Struct, frozen=True):
+    """Where a variable's bytes lie in ``weights.bin``."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    offset: int
+
+
+class StoredModel(msgspec.Struct, frozen=True):
+    """Contents of ``meta.json``.
+
+    `weights` is ``random``, ``imagenet``, ``own`` (of a ``.keras`` file or a factory) or ``sha256:...`` of
+    the file they came from; `seed` is None where nothing was drawn. `input_shape` is (height, width,
+    channels) of the frames, of type `input_dtype`; `classes` the length of the result.
+    """
+
+    schema_version: int
+    digest: str
+    model: str
+    weights: str
+    seed: int | None
+    keras: str
+    preprocess: Preprocess
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    classes: int
+    weights_bytes: int
+    points: tuple[PartitionPoint, ...]
+    variables: tuple[StoredVariable, ...]
+
+    @staticmethod
+    def read(folder: Path) -> StoredModel:
+        """Read the description of a stored model.
+
+        Raises:
+            PartitionError: no stored model, or one of another version.
+        """
+        try:
+            raw = (folder / META).read_bytes()
+            version = msgspec.json.decode(raw, type=_Version).schema_version
+            if version != SCHEMA_VERSION:
+                raise PartitionError(
+                    f"stored model {folder} has version {version}, this program reads {SCHEMA_VERSION}; "
+                    "remove the folder and make it again with: python -m workers.store"
+                )
+            return msgspec.json.decode(raw, type=StoredModel)
+        except (OSError, msgspec.DecodeError) as error:
+            raise PartitionError(
+                f"{folder} holds no stored model ({error}); make it with: python -m workers.store"
+            ) from error
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What was asked for, with files by their contents: equal requests give the same stored model."""
+
+    model: str
+    weights: str
+    seed: int | None
+    keras: str
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def key(self) -> str:
+        """Name of the request's file in the index."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What the command prints. `reused`: the model was there already."""
+
+    digest: str
+    path: str
+    reused: bool
+
+
+def make_request(source: ModelSource, weights: str, seed: int) -> Request:
+    """Return the request for `source` with `weights` (``random``, ``imagenet`` or a file's path).
+
+    A ``.keras`` file or a factory brings its own weights unless a file is given; a factory runs under `seed`.
+
+    Raises:
+        PartitionError: the weights' file does not exist, or imagenet weights of something that has none.
+    """
+    model = f"sha256:{hash_file(source.path)}" if isinstance(source, ModelFile) else source.model_id
+    drawn = seed
+    if weights not in {"random", "imagenet"}:
+        if not Path(weights).is_file():
+            raise PartitionError(
+                f"weights {weights!r}: there is no such file. Give random, imagenet, or the path of a "
+                ".keras, .weights.h5 or .h5 file."
+            )
+        return Request(model, f"sha256:{hash_file(Path(weights))}", None, _keras_version())
+    if isinstance(source, Application):
+        return Request(model, weights, drawn if weights == "random" else None, _keras_version())
+    if weights == "imagenet":
+        raise PartitionError(
+            f"model {source.model_id} has no imagenet weights; only models of keras.applications have. "
+            "Leave --weights out for its own, or give a file."
+        )
+    return Request(model, "own", drawn if isinstance(source, Factory) else None, _keras_version())
+
+
+def _keras_version() -> str:
+    try:
+        return importlib.metadata.version("keras")  # without the seconds that its import takes
+    except importlib.metadata.PackageNotFoundError as error:
+        raise PartitionError(
+            "TensorFlow is not installed here. Install it with: pip install '.[inference]'"
+        ) from error
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def find_stored(store: Path, request: Request) -> Path | None:
+    """Return the folder of the model that this request gave before, None where it has to be made."""
+    try:
+        digest = (store / "requests" / request.key).read_text()
+    except OSError:
+        return None
+    folder = store / digest
+    return folder if (folder / META).is_file() else None
+
+
+def put(text: str, weights: str, seed: int, store: Path) -> Stored:
+    """Return the stored model that `text` names, made where it is not there.
+
+    Raises:
+        PartitionError: a model or weights that cannot be used.
+    """
+    source = parse_source(text)
+    request = make_request(source, weights, seed)
+    # A factory is code that may have changed since; only its result can tell.
+    folder = None if isinstance(source, Factory) else find_stored(store, request)
+    if folder is not None:
+        return Stored(folder.name, str(folder), reused=True)
+    (store / "requests").mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=store))
+    try:
+        from workers.store_making import make_model  # noqa: PLC0415 - imports TensorFlow
+
+        digest = make_model(source, request, weights, scratch)
+        scratch.chmod(0o755)  # a container's user reads it too
+        reused = _publish(scratch, store / digest)
+        index = scratch.with_suffix(".request")
+        index.write_text(digest)
+        index.replace(store / "requests" / request.key)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Stored(digest, str(store / digest), reused=reused)
+
+
+def _publish(scratch: Path, folder: Path) -> bool:
+    """Rename `scratch` to `folder`; True where the same content is there already."""
+    try:
+        scratch.rename(folder)
+    except OSError:
+        if not (folder / META).is_file():
+            raise
+        return True
+    return False
+
+
+def check_stored(folder: Path) -> None:
+    """Compare a stored model with its digest, byte by byte (a second for VGG-19).
+
+    Raises:
+        PartitionError: it differs, for example after an interrupted copy.
+    """
+    meta = StoredModel.read(folder)
+    found = compute_digest(meta, hash_file(folder / ARCHITECTURE), hash_file(folder / WEIGHTS))
+    if found != meta.digest:
+        raise PartitionError(
+            f"stored model {folder} is damaged: its contents give {found[:12]}, not {meta.digest[:12]}. "
+            "Remove the folder and make or copy it again."
+        )
+
+
+def compute_digest(meta: StoredModel, architecture_sha256: str, weights_sha256: str) -> str:
+    """Return the digest of a stored model: of its description but the digest, and of its two files."""
+    described = msgspec.json.encode(msgspec.structs.replace(meta, digest=""))
+    parts = (hashlib.sha256(described).hexdigest(), architecture_sha256, weights_sha256)
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make a stored model, or find it, and print its digest and path as one line of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m workers.store", description=main.__doc__)
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a name of keras.applications in lower case, a .keras file, or package.module:factory",
+    )
+    parser.add_argument(
+        "--weights", default="random", help="random (seeded; the default), imagenet, or a weights file"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of random weights (default 0)")
+    parser.add_argument("--store", type=Path, required=True, help="the store's folder")
+    arguments = parser.parse_args(argv)
+    try:
+        # Keras reports its downloads on stdout, which is for the result.
+        with contextlib.redirect_stdout(sys.stderr):
+            stored = put(arguments.model, arguments.weights, arguments.seed, arguments.store.absolute())
+    except PartitionError as error:
+        print(f"workers.store: {error}", file=sys.stderr)
+        return 2
+    print(msgspec.json.encode(stored).decode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
