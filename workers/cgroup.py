@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = "NEUKONFIG_CGROUP"
 _RETRY_S = 0.002
 _MIB = 1024 * 1024
+_NO_LIMIT_BYTES = 1 << 60  # what v1 writes for "no limit" is near 2**63
 
 
 class Layout(NamedTuple):
@@ -60,9 +61,7 @@ def parse_mounts(mountinfo: str) -> Layout:
             controllers.setdefault("unified", place)
         elif kind == "cgroup":
             names = options.rpartition(" ")[2].split(",")
-            controllers.update(
-                {name: place for name in names if name not in {"rw", "ro", "xattr", "clone_children"}}
-            )
+            controllers.update({name: place for name in names if name not in {"rw", "ro", "xattr", "clone_children"}})
     if not controllers:
         raise WorkerError(
             "This machine mounts no cgroup hierarchy, so CPU and memory cannot be limited; "
@@ -104,9 +103,7 @@ class Cgroup:
     def __init__(self, path: str, layout: Layout | None = None) -> None:
         parts = PurePosixPath(path).parts
         if not path.startswith("/") or len(parts) < 2 or ".." in parts:  # noqa: PLR2004 - "/" and one name
-            raise ValueError(
-                f"{path!r} is no path of a cgroup: it starts with / and names one below the root"
-            )
+            raise ValueError(f"{path!r} is no path of a cgroup: it starts with / and names one below the root")
         self.path = str(PurePosixPath(path))
         self.layout = layout or detect()
 
@@ -164,9 +161,7 @@ class Cgroup:
         stat = parse_keyed((place / "memory.stat").read_text())
         if self.layout.version == "v2":
             kills = parse_keyed((place / "memory.events").read_text()).get("oom_kill", 0)
-            return Memory(
-                _number(place / "memory.current"), stat["anon"], _peak(place / "memory.peak"), kills
-            )
+            return Memory(_number(place / "memory.current"), stat["anon"], _peak(place / "memory.peak"), kills)
         # On v1 each cgroup counts its own kills only; the limit that was hit may sit above.
         own = (parse_keyed(file.read_text()) for file in place.rglob("memory.oom_control"))
         return Memory(
@@ -175,6 +170,13 @@ class Cgroup:
             peak_bytes=_peak(place / "memory.max_usage_in_bytes"),
             oom_kills=sum(counts.get("oom_kill", 0) for counts in own),
         )
+
+    def memory_limit_bytes(self) -> int | None:
+        """Return its cap on memory, None where it has none."""
+        name = "memory.max" if self.layout.version == "v2" else "memory.limit_in_bytes"
+        text = (self.directory("memory") / name).read_text().strip()
+        limit = None if text == "max" else int(text)
+        return None if limit is None or limit >= _NO_LIMIT_BYTES else limit
 
     def freeze(self) -> None:
         """Stop every process in it until `thaw`, and return once they have stopped."""

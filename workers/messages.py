@@ -203,9 +203,14 @@ class Pong(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
-    """Set-up is done; `choices` says what is in use where there was a choice."""
+    """Set-up is done; `choices` says what is in use where there was a choice.
+
+    `cpu_pct` and `mem_pct` are what the host has left over for pipelines, measured before the first one starts.
+    """
 
     choices: dict[str, str]
+    cpu_pct: float | None = None
+    mem_pct: float | None = None
 
 
 class LinkShaped(Message, frozen=True):
@@ -245,11 +250,12 @@ class Rearmed(Message, frozen=True):
 
 
 class FramesStopped(Message, frozen=True):
-    """All frames of the run have settled."""
+    """All frames of the run have settled; `fps` is the pace that was kept, None for fewer than two frames."""
 
     run: int
     offered: int
     answered: int
+    fps: float | None
 
 
 class Trouble(Message, frozen=True):

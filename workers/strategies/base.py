@@ -44,7 +44,7 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The network speed changed: `point` is the cut to serve at, `standby_point` the one for the other speed."""
+    """The network speed changed: `point` is the cut to serve at, `standby_point` that for the other speed."""
 
     point: int
     standby_point: int

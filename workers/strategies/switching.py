@@ -1,8 +1,8 @@
-"""Dynamic switching (Sec. III-B): the old pipeline serves on while the new one is prepared, then frames switch.
+"""Dynamic switching (Sec. III-B): the old pipeline serves while the new one is prepared, then frames switch.
 
-Two choices make the paper's four strategies: whether a *standby* pipeline is kept ready for the other network
-speed (Scenario A) or built at the change (Scenario B), and whether a new pipeline gets containers *of its own*
-(Case 1) or is built inside the running ones (Case 2).
+Two choices make the paper's four strategies: whether a *standby* pipeline is kept ready for the other
+network speed (Scenario A) or built at the change (Scenario B), and whether a new pipeline gets containers *of
+its own* (Case 1) or is built inside the running ones (Case 2).
 """
 
 from __future__ import annotations

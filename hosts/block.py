@@ -1,0 +1,215 @@
+"""Measures one block: its runs one after another, with a fresh session whenever one is lost."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from hosts.agents import AgentTrouble
+from hosts.errors import AgentError, ConnectError, RemoteError
+from hosts.session import Measured, RunSpec, Session
+from workers.records import ClockOffset, Conditions, Phases, RunRecord, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hosts.config import Block, Config
+
+SESSIONS_WITHOUT_A_RUN = 2  # so many in a row that fail before a run: the rest of the block is given up
+
+
+class Seconds(msgspec.Struct):
+    """Wall time of a block by what it was spent on."""
+
+    setup: float = 0.0
+    warmup: float = 0.0
+    observation: float = 0.0
+    teardown: float = 0.0
+    controller: float = 0.0
+
+    def phases(self) -> Phases:
+        """Return the record's form."""
+        return Phases(self.setup, self.warmup, self.observation, self.teardown, self.controller)
+
+
+class Result(msgspec.Struct):
+    """What came of a block."""
+
+    runs: list[RunRecord]
+    seconds: Seconds
+    choices: dict[str, str]
+    clock_before: dict[str, ClockOffset]
+    clock_after: dict[str, ClockOffset]
+    agent_logs: dict[str, str]
+
+
+def run_specs(config: Config, points: Mapping[float, int]) -> list[RunSpec]:
+    """Return the runs of a block: per FPS and repeat, there and back; each starts where the last one ended."""
+    first, second = config.network.speeds_mbps
+    specs: list[RunSpec] = []
+    for fps in config.fps:
+        for repeat in range(1, config.repeats + 1):
+            for from_mbps, to_mbps in ((first, second), (second, first)):
+                ends = (from_mbps, to_mbps, points[from_mbps], points[to_mbps])
+                specs.append(RunSpec(len(specs) + 1, repeat, fps, *ends))
+    return specs
+
+
+class BlockMeasurement:
+    """Works through the runs of a block.
+
+    Args:
+        open_session: makes a session, not yet entered.
+        progress: told of every run that ends.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        block: Block,
+        specs: list[RunSpec],
+        open_session: Callable[[], Session],
+        progress: Callable[[RunRecord], None],
+    ) -> None:
+        self._config = config
+        self._block = block
+        self._pending = list(specs)
+        self._open_session = open_session
+        self._progress = progress
+        self._session_number = 0
+        self._in_vain = 0
+        self._result = Result([], Seconds(), {}, {}, {}, {})
+
+    def measure(self) -> Result:
+        """Return a row for every run, whatever happens to the workers."""
+        while self._pending:
+            runs_before = len(self._result.runs)
+            try:
+                self._measure_session()
+            except (AgentError, ConnectError, RemoteError) as error:
+                self._after_failure(error, in_vain=len(self._result.runs) == runs_before)
+            self._session_number += 1
+        return self._result
+
+    def _measure_session(self) -> None:
+        seconds, result = self._result.seconds, self._result
+        began = time.monotonic()
+        session = self._open_session()
+        try:
+            with session:
+                result.choices |= session.choices
+                result.clock_before = result.clock_before or session.clocks
+                session.deploy(self._pending[0])
+                warm_began = time.monotonic()
+                seconds.setup += warm_began - began
+                session.warm_up(self._pending[0].fps, self._config.windows.warmup_frames)
+                seconds.warmup += time.monotonic() - warm_began
+                while self._pending:
+                    self._measure_run(session)
+                result.clock_after = session.clock_offsets()
+                began = time.monotonic()
+                result.agent_logs |= session.stderr_tails()
+        finally:
+            seconds.teardown += time.monotonic() - began if not self._pending else 0.0
+
+    def _measure_run(self, session: Session) -> None:
+        spec = self._pending[0]
+        began = time.monotonic()
+        started_utc = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            measured = session.measure(spec)
+        finally:
+            self._result.seconds.observation += time.monotonic() - began
+            self._result.agent_logs |= session.stderr_tails()
+        record = measured_run(self._config, self._block, spec, measured, session, started_utc)
+        self._record(replace(record, session=self._session_number))
+        if not measured.repartitioned.ok:
+            raise AgentError(f"the repartition failed: {measured.repartitioned.reason}")
+
+    def _record(self, record: RunRecord) -> None:
+        self._pending = [spec for spec in self._pending if spec.run != record.run]
+        self._result.runs.append(record)
+        self._progress(record)
+
+    def _after_failure(self, error: Exception, *, in_vain: bool) -> None:
+        """Give the run under way its row; after sessions in vain, or for want of memory, also the others."""
+        status = Status.INFEASIBLE if _lacks_memory(error) else Status.FAILED
+        already_has_its_row = not in_vain and self._result.runs[-1].status is not Status.OK
+        if not already_has_its_row and self._pending:
+            self._record(self._lost_run(self._pending[0], status, str(error)))
+        self._in_vain = self._in_vain + 1 if in_vain else 0
+        if status is Status.INFEASIBLE or self._in_vain >= SESSIONS_WITHOUT_A_RUN:
+            for spec in list(self._pending):
+                self._record(self._lost_run(spec, status, f"not tried again after: {error}"))
+
+    def _lost_run(self, spec: RunSpec, status: Status, reason: str) -> RunRecord:
+        return RunRecord(
+            run=spec.run,
+            repeat=spec.repeat,
+            fps=spec.fps,
+            from_mbps=spec.from_mbps,
+            to_mbps=spec.to_mbps,
+            from_point=spec.from_point,
+            to_point=spec.to_point,
+            status=status,
+            reason=reason,
+            requested=requested(self._config, self._block, spec),
+            achieved=Conditions(),
+            deadline_ms=self._config.deadline_ms,
+            started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            session=self._session_number,
+        )
+
+
+def requested(config: Config, block: Block, spec: RunSpec) -> Conditions:
+    """Return the conditions that a run asks for."""
+    return Conditions(
+        link_mbps_before=spec.from_mbps,
+        link_mbps_after=spec.to_mbps,
+        link_delay_ms=config.network.delay_ms,
+        cpu_pct=block.cpu_pct,
+        mem_pct=block.mem_pct,
+        fps=spec.fps,
+    )
+
+
+def measured_run(
+    config: Config,
+    block: Block,
+    spec: RunSpec,
+    measured: Measured,
+    session: Session,
+    started_utc: str,
+) -> RunRecord:
+    """Return the row of a run that came to its end."""
+    outcome, ready = measured.repartitioned, session.edge_ready
+    return RunRecord(
+        run=spec.run,
+        repeat=spec.repeat,
+        fps=spec.fps,
+        from_mbps=spec.from_mbps,
+        to_mbps=spec.to_mbps,
+        from_point=spec.from_point,
+        to_point=spec.to_point,
+        status=Status.OK if outcome.ok else Status.FAILED,
+        reason=outcome.reason,
+        requested=requested(config, block, spec),
+        achieved=Conditions(
+            link_mbps_before=measured.link_before.mbps,
+            link_mbps_after=measured.link_after.mbps,
+            link_delay_ms=measured.link_after.delay_ms,
+            cpu_pct=ready.cpu_pct if ready else None,
+            mem_pct=ready.mem_pct if ready else None,
+            fps=measured.frames.fps,
+        ),
+        deadline_ms=config.deadline_ms,
+        started_utc=started_utc,
+    )
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, AgentTrouble) and error.oom_kills > 0

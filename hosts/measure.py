@@ -1,0 +1,237 @@
+"""``python -m hosts.measure``: measures one block on a leased testbed and leaves its logs and run.json.
+
+Used by the workflow, and by hand for a single block. Where the inventory is a local testbed that is not up
+yet, it is made for the duration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hosts import config as configs
+from hosts import inventory as inventories
+from hosts.block import BlockMeasurement, Result, run_specs
+from hosts.deploy import deploy_tree, deploy_workers
+from hosts.errors import ConfigError, HostsError, RemoteError
+from hosts.facts import gather
+from hosts.lease import lease
+from hosts.progress import Progress
+from hosts.provenance import current_commit
+from hosts.session import ROLES, RunSpec, Session, Site
+from hosts.ssh import connect
+from hosts.workbench import testbed_for
+from workers.errors import PartitionError
+from workers.messages import PROTOCOL_VERSION
+from workers.partition import resolve
+from workers.store import Stored, StoredModel
+from workers.records import SCHEMA_VERSION, BlockRecord, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hosts.config import Block, Config
+    from hosts.connection import Connection
+    from hosts.inventory import Inventory
+    from workers.records import RunRecord
+
+USER_ERROR = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line, measure, and return an exit status: 2 for the user's mistakes."""
+    parser = argparse.ArgumentParser(prog="python -m hosts.measure", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="the experiment's config")
+    parser.add_argument("--model", required=True, help="a model of the config")
+    parser.add_argument("--strategy", required=True, help="a strategy of the config")
+    parser.add_argument("--cpu", type=float, default=100.0, help="CPU availability in percent")
+    parser.add_argument("--mem", type=float, default=100.0, help="memory availability in percent")
+    parser.add_argument("--stored", type=Path, required=True, help="file holding what workers.store printed")
+    parser.add_argument("--out", type=Path, required=True, help="the block's folder")
+    arguments = parser.parse_args(argv)
+    try:
+        config = configs.load(arguments.config)
+        block = configs.Block(arguments.model, arguments.strategy, arguments.cpu, arguments.mem)
+        if block not in configs.blocks(config):
+            raise ConfigError(f"{arguments.config}: its grid has no block {block.folder}")
+        record = measure(config, block, arguments.stored, arguments.out)
+    except (HostsError, PartitionError) as error:
+        print(error, file=sys.stderr)
+        return USER_ERROR
+    print(f"{block.folder}: {summary(record)}", file=sys.stderr)
+    return 0
+
+
+def measure(config: Config, block: Block, stored_path: Path, out: Path) -> BlockRecord:
+    """Measure a block and write its folder; `run.json` comes last and atomically."""
+    began, began_utc = time.monotonic(), datetime.now(UTC)
+    inventory = inventories.load(Path(config.inventory))
+    stored = msgspec.json.decode(stored_path.read_bytes(), type=Stored)
+    model = StoredModel.read(Path(stored.path))
+    wanted = configs.points_by_speed(config, block.model)
+    points = {speed: resolve(model.points, point).index for speed, point in wanted.items()}
+    specs = run_specs(config, points)
+    _empty(out)
+    with ExitStack() as stack:
+        stack.enter_context(testbed_for(inventory))
+        connections = _connect(inventory, stack)
+        stack.enter_context(lease(connections["edge"]))
+        sites = _deploy(inventory, connections, Path(stored.path), began_utc)
+        host_facts = _gather(connections)
+        progress = Progress(block.folder, len(specs))
+        result = BlockMeasurement(
+            config,
+            block,
+            specs,
+            lambda: Session(
+                config,
+                inventory,
+                sites,
+                block.model,
+                block.strategy,
+                (model.input_shape[0], model.input_shape[1]),
+            ),
+            progress.run_ended,
+        ).measure()
+        result.seconds.setup += max(0.0, _time_unaccounted(began, result))
+        gathering = time.monotonic()
+        _fetch_logs(sites, out)
+        result.seconds.controller += time.monotonic() - gathering
+    for role, text in result.agent_logs.items():
+        (out / f"{role}-agent.log").write_text(text)
+    record = _record(config, block, specs, result, model, host_facts, began_utc, time.monotonic() - began)
+    fresh = out / ".run.json"
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
+    fresh.replace(out / "run.json")
+    return record
+
+
+def summary(record: BlockRecord) -> str:
+    """Return one line about a block: how its runs ended and where its time went."""
+    counts = {status: sum(run.status is status for run in record.runs) for status in Status}
+    ended = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
+    phases = record.phases
+    return (
+        f"{ended} in {record.duration_s:.0f} s (set-up {phases.setup_s:.1f}, warm-up {phases.warmup_s:.1f}, "
+        f"observation {phases.observation_s:.1f}, tear-down {phases.teardown_s:.1f} s)"
+    )
+
+
+def _empty(out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for stale in (*out.glob("*.jsonl"), *out.glob("*.log"), out / "run.json"):
+        stale.unlink(missing_ok=True)
+
+
+def _connect(inventory: Inventory, stack: ExitStack) -> dict[str, Connection]:
+    with ThreadPoolExecutor(len(ROLES)) as pool:
+        opened = pool.map(lambda role: connect(getattr(inventory, role)), ROLES)
+        return {role: stack.enter_context(connection) for role, connection in zip(ROLES, opened, strict=True)}
+
+
+def _deploy(
+    inventory: Inventory, connections: Mapping[str, Connection], model: Path, began: datetime
+) -> dict[str, Site]:
+    def deploy(role: str) -> Site:
+        host, connection = getattr(inventory, role), connections[role]
+        code = deploy_workers(connection, host)
+        base = code.rsplit("/", 1)[0]
+        folder = None
+        if role != "device":
+            folder = f"{base}/models/{model.name}"
+            deploy_tree(connection, model, folder)
+        return Site(host, connection, code, f"{base}/logs/{began:%Y%m%dT%H%M%S%f}", folder)
+
+    with ThreadPoolExecutor(len(ROLES)) as pool:
+        return dict(zip(ROLES, pool.map(deploy, ROLES), strict=True))
+
+
+def _gather(connections: Mapping[str, Connection]) -> dict[str, dict[str, Any]]:
+    with ThreadPoolExecutor(len(ROLES)) as pool:
+        found = pool.map(lambda role: gather(connections[role]), ROLES)
+        return {role: msgspec.to_builtins(facts) for role, facts in zip(ROLES, found, strict=True)}
+
+
+def _fetch_logs(sites: Mapping[str, Site], out: Path) -> None:
+    """Fetch what the hosts logged and remove it there; a host that is gone keeps its logs."""
+    for role, site in sites.items():
+        try:
+            packed = site.connection.run(["tar", "-C", site.log_folder, "-cf", "-", "."])
+            if packed.status == 0:
+                with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+                    archive.extractall(out, filter="data")
+                site.connection.run(["rm", "-rf", site.log_folder])
+        except (HostsError, TimeoutError, tarfile.TarError) as error:
+            print(f"{role}: logs stay on the host in {site.log_folder}: {error}", file=sys.stderr)
+
+
+def _time_unaccounted(began: float, result: Result) -> float:
+    seconds = result.seconds
+    return time.monotonic() - began - sum(msgspec.structs.astuple(seconds))
+
+
+def _status(runs: Sequence[RunRecord]) -> tuple[Status, str | None]:
+    """Return the block's status: that of its runs where they agree, failed where some failed."""
+    for status in (Status.FAILED, Status.INFEASIBLE, Status.INVALID):
+        reasons = [run.reason for run in runs if run.status is status]
+        if reasons:
+            return status, reasons[0]
+    return Status.OK, None
+
+
+def _record(
+    config: Config,
+    block: Block,
+    specs: Sequence[RunSpec],
+    result: Result,
+    model: StoredModel,
+    host_facts: dict[str, dict[str, Any]],
+    began: datetime,
+    duration_s: float,
+) -> BlockRecord:
+    if len(result.runs) != len(specs):
+        raise RemoteError(f"{block.folder}: {len(specs)} runs were asked for, {len(result.runs)} have a row")
+    commit = current_commit()
+    status, reason = _status(result.runs)
+    return BlockRecord(
+        schema_version=SCHEMA_VERSION,
+        protocol_version=PROTOCOL_VERSION,
+        model=block.model,
+        strategy=block.strategy,
+        cpu_pct=block.cpu_pct,
+        mem_pct=block.mem_pct,
+        status=status,
+        reason=reason,
+        runs=tuple(sorted(result.runs, key=lambda run: run.run)),
+        model_facts=_model_facts(model),
+        config_hash=config.digest(),
+        commit=commit.commit,
+        dirty=commit.dirty,
+        hosts=host_facts,
+        choices=result.choices,
+        clock_before=result.clock_before,
+        clock_after=result.clock_after,
+        phases=result.seconds.phases(),
+        started_utc=began.isoformat(timespec="seconds"),
+        duration_s=duration_s,
+    )
+
+
+def _model_facts(model: StoredModel) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.to_builtins(model)
+    del facts["variables"]  # hundreds, and of no use to a reader
+    return facts
+
+
+if __name__ == "__main__":
+    sys.exit(main())

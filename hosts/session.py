@@ -1,0 +1,278 @@
+"""A session: three agents set up on a testbed, able to measure one run after another."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import msgspec
+
+from hosts.agents import AgentClient
+from hosts.errors import AgentError
+from workers import messages as m
+from workers import transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from hosts.config import Config
+    from hosts.connection import Connection
+    from hosts.inventory import Host, Inventory
+    from workers.records import ClockOffset
+
+ROLES = ("device", "edge", "cloud")
+SETUP_TIMEOUT_S = 60.0
+DEPLOY_TIMEOUT_S = 150.0
+LINK_TIMEOUT_S = 30.0
+BURST_BYTES = 160 * 1024
+CHECK_S = 0.1
+TAIL_PORTS = 18
+
+
+class Site(NamedTuple):
+    """A connected host with what has been deployed on it (absolute remote paths)."""
+
+    host: Host
+    connection: Connection
+    code_folder: str
+    log_folder: str
+    model_folder: str | None
+
+
+class RunSpec(msgspec.Struct, frozen=True):
+    """One run to be measured; points are 1-based indices."""
+
+    run: int
+    repeat: int
+    fps: float
+    from_mbps: float
+    to_mbps: float
+    from_point: int
+    to_point: int
+
+
+class Measured(NamedTuple):
+    """What the controller learned during a run."""
+
+    repartitioned: m.Repartitioned
+    frames: m.FramesStopped
+    link_before: m.LinkMeasured
+    link_after: m.LinkMeasured
+
+
+class Session:
+    """The agents of one testbed. A failure of any of them raises AgentError; then open a new session."""
+
+    def __init__(
+        self,
+        config: Config,
+        inventory: Inventory,
+        sites: Mapping[str, Site],
+        model: str,
+        strategy: str,
+        frame_shape: tuple[int, int],
+    ) -> None:
+        self._config = config
+        self._inventory = inventory
+        self._sites = sites
+        self._model = model
+        self._strategy = strategy
+        self._frame_shape = frame_shape
+        self._stack = ExitStack()
+        self._agents: dict[str, AgentClient] = {}
+        self._name = secrets.token_hex(3)
+        self._link: m.LinkMeasured | None = None
+        self.choices: dict[str, str] = {}
+        self.edge_ready: m.Ready | None = None
+        self.clocks: dict[str, ClockOffset] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            with ThreadPoolExecutor(len(ROLES)) as pool:
+                for client in pool.map(self._start_agent, ROLES):
+                    self._agents[client.role] = client
+            self._set_up()
+            self.clocks = self.clock_offsets()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the agents; a host whose agent does not answer cleans up by itself."""
+        with ThreadPoolExecutor(len(ROLES)) as pool:
+            list(pool.map(_finish, self._agents.values()))
+        self._stack.close()
+        self._agents = {}
+
+    def clock_offsets(self) -> dict[str, ClockOffset]:
+        """Probe all agents' clocks."""
+        return {role: agent.clock_offset() for role, agent in self._agents.items()}
+
+    def stderr_tails(self) -> dict[str, str]:
+        """Return what each agent last printed."""
+        return {role: agent.stderr_tail() for role, agent in self._agents.items()}
+
+    # --- measuring ------------------------------------------------------------------------------------------
+
+    def deploy(self, spec: RunSpec) -> None:
+        """Start serving at `spec`'s first speed and cut, and wait until the strategy is armed."""
+        edge = self._agents["edge"]
+        self._shape(0, spec.from_mbps)
+        edge.send(m.Deploy(spec.from_point, spec.to_point))
+        edge.expect(m.Rearmed, DEPLOY_TIMEOUT_S)
+        self._link = self._probe(0)
+
+    def warm_up(self, fps: float, frames: int) -> None:
+        """Offer some frames that are never counted (run 0)."""
+        self._agents["device"].send(m.StartFrames(0, fps))
+        self._sleep(frames / fps)
+        self._stop_frames(0)
+
+    def measure(self, spec: RunSpec) -> Measured:
+        """Offer frames, change the network speed, await the repartition, offer on, and stop.
+
+        Raises:
+            AgentError: a worker died or went silent.
+        """
+        device, edge = self._agents["device"], self._agents["edge"]
+        if self._link is None:
+            raise AgentError("a session measures only after deploy()")
+        edge.discard(m.Rearmed)
+        device.send(m.StartFrames(spec.run, spec.fps))
+        self._sleep(self._config.windows.before_s)
+        self._shape(spec.run, spec.to_mbps)
+        edge.send(m.NetworkChanged(spec.run, spec.to_mbps, spec.to_point, spec.from_point))
+        repartitioned = edge.expect(m.Repartitioned, self._config.repartition_timeout_s)
+        self._sleep(self._config.windows.after_s)
+        edge.expect(m.Rearmed, self._config.repartition_timeout_s)
+        frames = self._stop_frames(spec.run)
+        before, self._link = self._link, self._probe(spec.run)
+        return Measured(repartitioned, frames, before, self._link)
+
+    def _stop_frames(self, run: int) -> m.FramesStopped:
+        device = self._agents["device"]
+        device.send(m.StopFrames(run))
+        return device.expect(m.FramesStopped, self._config.deadline_ms / 1e3 + LINK_TIMEOUT_S)
+
+    def _shape(self, run: int, mbps: float) -> None:
+        edge = self._agents["edge"]
+        edge.send(m.ShapeLink(run, mbps, self._config.network.delay_ms))
+        edge.expect(m.LinkShaped, LINK_TIMEOUT_S)
+
+    def _probe(self, run: int) -> m.LinkMeasured:
+        edge = self._agents["edge"]
+        edge.send(m.ProbeLink(run, BURST_BYTES))
+        return edge.expect(m.LinkMeasured, LINK_TIMEOUT_S)
+
+    def _sleep(self, seconds: float) -> None:
+        """Let the observation window pass, but hear at once of an agent in trouble."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(CHECK_S, left))
+            for agent in self._agents.values():
+                agent.check()
+
+    # --- set-up ---------------------------------------------------------------------------------------------
+
+    def _start_agent(self, role: str) -> AgentClient:
+        site = self._sites[role]
+        python = site.host.python
+        argv = ["env", f"PYTHONPATH={site.code_folder}", python, "-m", f"workers.{role}"]
+        if site.host.sudo:
+            argv = ["sudo", "-n", *argv]
+        return self._stack.enter_context(AgentClient(site.connection, argv, role))
+
+    def _set_up(self) -> None:
+        keys = {role: transport.new_keys() for role in ROLES}
+        delay_at_cloud = not self._agents["edge"].hello.netem
+        self._agents["cloud"].send(self._cloud_order(keys, delay_at_cloud=delay_at_cloud))
+        self._agents["edge"].send(self._edge_order(keys, delay_at_cloud=delay_at_cloud))
+        self._agents["device"].send(self._device_order(keys))
+        for role in ROLES:
+            ready = self._agents[role].expect(m.Ready, SETUP_TIMEOUT_S)
+            self.choices |= {f"{role}_{key}": value for key, value in ready.choices.items()}
+            if role == "edge":
+                self.edge_ready = ready
+        self.choices["delay"] = "delay line at the cloud" if delay_at_cloud else "netem at the edge"
+
+    def _device_order(self, keys: dict[str, m.KeyPair]) -> m.SetUpDevice:
+        edge = self._inventory.edge
+        height, width = self._frame_shape
+        return m.SetUpDevice(
+            log_folder=self._sites["device"].log_folder,
+            keys=keys["device"],
+            edge_endpoint=f"tcp://{edge.data_address}:{edge.data_ports}",
+            edge_public=keys["edge"].public,
+            source=self._config.source,
+            seed=self._config.seed,
+            height=height,
+            width=width,
+            deadline_ms=self._config.deadline_ms,
+        )
+
+    def _cloud_order(self, keys: dict[str, m.KeyPair], *, delay_at_cloud: bool) -> m.SetUpCloud:
+        edge, cloud = self._inventory.edge, self._inventory.cloud
+        return m.SetUpCloud(
+            log_folder=self._sites["cloud"].log_folder,
+            session=self._name,
+            keys=keys["cloud"],
+            edge_public=keys["edge"].public,
+            endpoint=f"tcp://{cloud.data_address}:{cloud.data_ports}",
+            data_address=cloud.data_address,
+            edge_results_endpoint=f"tcp://{edge.cloud_side_address}:{edge.data_ports + 1}",
+            edge_address=edge.cloud_side_address,
+            delay_ms=self._config.network.delay_ms if delay_at_cloud else None,
+            containers=_containers(cloud),
+            place=self._place("cloud"),
+        )
+
+    def _edge_order(self, keys: dict[str, m.KeyPair], *, delay_at_cloud: bool) -> m.SetUpEdge:
+        edge, cloud = self._inventory.edge, self._inventory.cloud
+        return m.SetUpEdge(
+            log_folder=self._sites["edge"].log_folder,
+            session=self._name,
+            keys=keys["edge"],
+            device_public=keys["device"].public,
+            cloud_public=keys["cloud"].public,
+            ingress_endpoint=f"tcp://{edge.data_address}:{edge.data_ports}",
+            results_endpoint=f"tcp://{edge.cloud_side_address}:{edge.data_ports + 1}",
+            cloud_endpoint=f"tcp://{cloud.data_address}:{cloud.data_ports}",
+            cloud_address=cloud.data_address,
+            first_tail_port=cloud.data_ports + 2,
+            tail_ports=TAIL_PORTS,
+            shape=True,
+            delay_at_cloud=delay_at_cloud,
+            queue_limit=self._config.queue_limit,
+            deadline_ms=self._config.deadline_ms,
+            strategy=self._strategy,
+            containers=_containers(edge),
+            place=self._place("edge"),
+        )
+
+    def _place(self, role: str) -> m.ModelPlace:
+        folder = self._sites[role].model_folder
+        if folder is None:
+            raise AgentError(f"{role}: no model was deployed there")
+        return m.ModelPlace(self._model, folder)
+
+
+def _containers(host: Host) -> m.ContainerSetup:
+    return m.ContainerSetup(host.runtime or "process", host.cpus, host.memory_mb)
+
+
+def _finish(agent: AgentClient) -> None:
+    try:
+        for failure in agent.finish():
+            print(f"{agent.label}: could not undo {failure}")
+    except AgentError as error:
+        print(f"{error}; its guard puts the host back")

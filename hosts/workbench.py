@@ -1,0 +1,104 @@
+"""What the workflow's main process holds while jobs run: the results folder's lock and the local testbed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+
+from hosts import check
+from hosts import inventory as inventories
+from hosts.errors import CheckFailed, HostsError
+from hosts.testbed import Testbed
+from hosts.testbed.lock import path as lock_path
+
+if TYPE_CHECKING:
+    from hosts.config import Config
+    from hosts.inventory import Inventory
+
+
+class Workbench:
+    """Opened before the first job, closed after the last; all file descriptors, so that a kill closes it too."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock: IO[str] | None = None
+        self._testbed: Testbed | None = None
+
+    def open(self) -> None:
+        """Lock the results, write the resolved config, make the testbed and check the hosts.
+
+        Raises:
+            HostsError: another workflow holds the results, no testbed can be made, or hosts lack something.
+        """
+        results = Path(self._config.results)
+        results.mkdir(parents=True, exist_ok=True)
+        self._lock = _take_lock(results / ".lock")
+        (results / "config.json").write_bytes(msgspec.json.encode(self._config))
+        inventory = inventories.load(Path(self._config.inventory))
+        if inventory.testbed is not None and not testbed_is_up(inventory.testbed):
+            self._testbed = Testbed(inventory.path).start()
+            facts = self._testbed.facts
+            print(f"testbed {inventory.testbed}: {_words(facts)}", file=sys.stderr)
+        try:
+            check.check_or_raise(inventory)
+        except CheckFailed:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Take the testbed down and free the results. Idempotent."""
+        if self._testbed is not None:
+            testbed, self._testbed = self._testbed, None
+            testbed.stop()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def testbed_for(inventory: Inventory) -> AbstractContextManager[object]:
+    """Return the testbed of an inventory, to be entered; nothing where there is none to make or it is up."""
+    if inventory.testbed is None or testbed_is_up(inventory.testbed):
+        return nullcontext()
+    return Testbed(inventory.path)
+
+
+def testbed_is_up(name: str) -> bool:
+    """Say whether somebody holds the local testbed of that name."""
+    try:
+        fd = os.open(lock_path(name), os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _take_lock(path: Path) -> IO[str]:
+    lock = path.open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        raise HostsError(
+            f"{path.parent}: another workflow (pid {holder}) works on these results. "
+            "Wait for its end, or set another `results` in the config"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
+def _words(facts: dict[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in facts.items() if key != "ready")

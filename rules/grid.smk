@@ -1,0 +1,43 @@
+"""Prepares the models and measures the blocks.
+
+Out: ``results/models/<model>.json`` and ``results/runs/<model>/<strategy>/cpu<pct>-mem<pct>/run.json`` with its logs.
+"""
+
+
+rule model:
+    """Put a model with its weights into the content-addressed store, and say where it is cut."""
+    output:
+        f"{RESULTS}/models/{{model}}.json",
+    log:
+        f"{RESULTS}/models/{{model}}.log",
+    params:
+        source=lambda wildcards: EXPERIMENT.models[wildcards.model].source or wildcards.model,
+        weights=lambda wildcards: EXPERIMENT.models[wildcards.model].weights,
+        seed=EXPERIMENT.seed,
+        store=MODEL_STORE,
+    shell:
+        "python -m workers.store {params.source:q} --weights {params.weights:q} --seed {params.seed}"
+        " --store {params.store:q} > {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule measure:
+    """Measure one block on a leased testbed: all FPS, directions and repeats on warm hosts."""
+    input:
+        stored=f"{RESULTS}/models/{{model}}.json",
+    output:
+        f"{RESULTS}/runs/{{model}}/{{strategy}}/cpu{{cpu}}-mem{{mem}}/run.json",
+    log:
+        f"{RESULTS}/runs/{{model}}/{{strategy}}/cpu{{cpu}}-mem{{mem}}/measure.log",
+    resources:
+        testbed=1,
+    params:
+        protocol=PROTOCOL_VERSION,
+        experiment=EXPERIMENT.digest(),
+        folder=subpath(output[0], parent=True),
+        config=RESOLVED,
+    retries: 1
+    shell:
+        "exec setpriv --pdeathsig TERM python -m hosts.measure --config {params.config:q}"
+        " --model {wildcards.model:q} --strategy {wildcards.strategy:q}"
+        " --cpu {wildcards.cpu} --mem {wildcards.mem} --stored {input.stored:q} --out {params.folder:q}"
+        " --log {log:q}"

@@ -1,0 +1,21 @@
+"""Holds the local testbed while jobs run, and keeps two workflows from sharing one results folder.
+
+The main process owns the lifeline of the testbed: however this process ends, the testbed goes with it.
+"""
+
+from hosts.workbench import Workbench
+
+workflow.global_resources.setdefault("testbed", 1)
+WORKBENCH = Workbench(EXPERIMENT)
+
+
+onstart:
+    WORKBENCH.open()
+
+
+onsuccess:
+    WORKBENCH.close()
+
+
+onerror:
+    WORKBENCH.close()

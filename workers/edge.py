@@ -1,0 +1,264 @@
+"""The edge agent: ingress, router and pipeline manager, without TensorFlow; shapes the link to the cloud."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec.structs import replace
+
+from workers import availability, link, shaping, transport
+from workers import messages as m
+from workers.agent import Agent, main
+from workers.errors import ProtocolError, WorkerError
+from workers.frames import unpack, unpack_header
+from workers.intake import Intake
+from workers.manager import PipelineManager
+from workers.records import EdgeFrame, Event, EventKind, JsonLines, Outcome
+from workers.site import Site
+from workers.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    import zmq.asyncio
+
+    from workers.agent import ControlChannel
+
+SWEEP_S = 0.25
+LOST_AFTER_DEADLINES = 2
+
+
+class CloudTier:
+    """The cloud's tier as the pipeline manager sees it: orders over the link, replies matched by number."""
+
+    def __init__(self, socket: zmq.asyncio.Socket) -> None:
+        self._socket = socket
+        self._codec = m.Codec(m.TierReply)
+        self._waiting: dict[int, asyncio.Future[m.TierReply]] = {}
+
+    async def obey(self, order: m.TierOrder) -> m.TierReply:
+        """Send one order and wait for its reply."""
+        future: asyncio.Future[m.TierReply] = asyncio.get_running_loop().create_future()
+        self._waiting[order.order] = future
+        await self.send(order)
+        return await future
+
+    async def send(self, order: m.TierOrder) -> None:
+        """Send an order that gets no reply of its own."""
+        await self._socket.send(m.encode(order))
+
+    def hear(self, parts: list[bytes]) -> m.Died | None:
+        """Take in what the cloud says; a death is returned, it answers no order."""
+        reply: m.TierReply = self._codec.decode(parts[-1])
+        if isinstance(reply, m.Died):
+            return reply
+        waiting = self._waiting.pop(reply.order, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reply)
+        return None
+
+
+class EdgeAgent(Agent):
+    """Wires sockets, intake, manager and shaper."""
+
+    role = "edge"
+
+    def __init__(self, control: ControlChannel) -> None:
+        super().__init__(control)
+        self._order: m.SetUpEdge | None = None
+        self._plane: transport.DataPlane | None = None
+        self._site: Site | None = None
+        self._shaper: shaping.LinkShaper | None = None
+        self._manager: PipelineManager | None = None
+        self._intake: Intake | None = None
+        self._cloud: CloudTier | None = None
+        self._frames_log: JsonLines | None = None
+        self._events_log: JsonLines | None = None
+        self._probes = itertools.count(1_000_000)
+
+    def netem(self) -> bool:
+        """See `Agent.netem`."""
+        return shaping.has_netem()
+
+    async def obey(self, order: m.Order, received_ns: int) -> None:
+        """See `Agent.obey`."""
+        match order:
+            case m.SetUpEdge():
+                self._set_up(order)
+            case m.ShapeLink():
+                self._shape(order)
+            case m.ProbeLink():
+                self.spawn(self._probe(order))
+            case m.Deploy() if self._manager is not None:
+                self._manager.deploy(order)
+            case m.NetworkChanged() if self._manager is not None and self._site is not None:
+                self._manager.change(order, received_ns)
+                self._site.run = order.run
+            case _:
+                self.say(m.Trouble(f"edge: {type(order).__name__} is not for an edge that is not set up"))
+
+    async def shut_down(self) -> None:
+        """See `Agent.shut_down`."""
+        if self._manager is not None:
+            await self._manager.stop()
+        if self._plane is not None and self._site is not None:
+            counts = self._site.refusals(self._plane)
+            self._log_event(Event(0, time.monotonic_ns(), EventKind.STRANGERS, dict(counts)))
+            await self._site.close()
+        for log in (self._frames_log, self._events_log):
+            if log is not None:
+                log.close()
+        if self._plane is not None:
+            self._plane.close()
+
+    # --- set-up ---------------------------------------------------------------------------------------------
+
+    def _set_up(self, order: m.SetUpEdge) -> None:
+        self._order = order
+        folder = Path(order.log_folder)
+        self._frames_log = JsonLines(folder / "edge-frames.jsonl")
+        self._events_log = JsonLines(folder / "edge-events.jsonl")
+        plane = self._plane = transport.DataPlane(order.keys)
+        choices = {"shaping": "none"}
+        if order.shape:
+            self._shaper = shaping.LinkShaper(self.guard, order.cloud_address, delay=not order.delay_at_cloud)
+            choices = {"shaping": self._shaper.method}
+        self._site = Site.open(
+            role="edge",
+            agent=self,
+            plane=plane,
+            order=order,
+            peer_public=order.cloud_public,
+            tail_address=order.cloud_address,
+            results_endpoint="",
+            on_died=lambda died: self._died("edge", died),
+        )
+        self._open_sockets(order, plane, self._site)
+        left = availability.measure(self._site.tier.cgroup)
+        self.say(m.Ready({**self._site.choices, **choices}, left.cpu_pct, left.mem_pct))
+
+    def _open_sockets(self, order: m.SetUpEdge, plane: transport.DataPlane, site: Site) -> None:
+        self._device = plane.in_loop(
+            plane.server("ingress", transport.ROUTER, order.ingress_endpoint, {order.device_public})
+        )
+        results = plane.in_loop(plane.server("results", transport.PULL, order.results_endpoint, {order.cloud_public}))
+        self._heads = plane.in_loop(plane.bind_local(transport.ROUTER, site.tier.frames_path))
+        control = plane.in_loop(plane.client(transport.DEALER, order.cloud_endpoint, order.cloud_public))
+        self._cloud = CloudTier(control)
+        self._intake = Intake(order.queue_limit, self._settle)
+        self._manager = PipelineManager(
+            STRATEGIES[order.strategy],
+            {"edge": site.tier, "cloud": self._cloud},
+            self._intake,
+            range(order.first_tail_port, order.first_tail_port + order.tail_ports),
+            self.say,
+            self._log_event,
+        )
+        self.spawn(transport.serve(self._device, self._take_in))
+        self.spawn(transport.serve(results, self._take_result))
+        self.spawn(transport.serve(self._heads, self._take_head_error))
+        self.spawn(transport.serve(control, self._hear_cloud))
+        self.spawn(self._sweep(order.deadline_ms))
+
+    # --- frames ---------------------------------------------------------------------------------------------
+
+    async def _take_in(self, parts: list[bytes]) -> None:
+        received_ns = time.monotonic_ns()
+        sender, *frame = parts
+        try:
+            header = unpack_header(frame)
+        except ProtocolError:
+            self._count("ingress", "malformed")
+            return
+        assert self._intake is not None  # noqa: S101 - sockets are opened with it
+        cut = self._intake.admit(sender, header, received_ns)
+        if cut is None:
+            return
+        onward = replace(header, point=cut.point, container=cut.container)
+        try:
+            await self._heads.send_multipart(
+                [cut.container.encode(), m.encode(onward), frame[1]], flags=transport.NOBLOCK
+            )
+        except transport.SendFailed:
+            self._intake.end((header.run, header.frame), Outcome.FAILED, time.monotonic_ns())
+
+    def _take_result(self, parts: list[bytes]) -> None:
+        settled_ns = time.monotonic_ns()
+        try:
+            header, logits = unpack(parts)
+        except ProtocolError:
+            self._count("results", "malformed")
+            return
+        label = int(np.argmax(logits)) if logits.size else None
+        if self._intake is not None and not self._intake.answer(header, label, settled_ns):
+            self._count("results", "unexpected")
+
+    def _take_head_error(self, parts: list[bytes]) -> None:
+        self._take_result(parts[1:])
+
+    def _settle(self, sender: bytes, record: EdgeFrame, label: int | None) -> None:
+        if self._frames_log is not None:
+            self._frames_log.write(record)
+        message = m.Settled(record.run, record.frame, record.outcome, record.point, label)
+        self.spawn(self._tell_device(sender, message))
+
+    async def _tell_device(self, sender: bytes, message: m.Settled) -> None:
+        await self._device.send_multipart([sender, m.encode(message)])
+
+    async def _sweep(self, deadline_ms: float) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now_ns = time.monotonic_ns()
+            if self._intake is not None:
+                self._intake.give_up_older_than(now_ns - int(LOST_AFTER_DEADLINES * deadline_ms * 1e6), now_ns)
+
+    # --- cloud and link -------------------------------------------------------------------------------------
+
+    def _hear_cloud(self, parts: list[bytes]) -> None:
+        if self._cloud is not None and (died := self._cloud.hear(parts)) is not None:
+            self._died("cloud", died)
+
+    def _died(self, tier: str, died: m.Died) -> None:
+        if self._manager is not None:
+            self._manager.container_died(tier, died)
+
+    def _shape(self, order: m.ShapeLink) -> None:
+        started_ns = time.monotonic_ns()
+        if self._shaper is None:
+            raise WorkerError("the link is not to be shaped, as the inventory says; no rate can be set")
+        self._shaper.set(order.mbps, order.delay_ms)
+        done_ns = time.monotonic_ns()
+        took_ms = (done_ns - started_ns) / 1e6
+        detail: dict[str, str | int | float | bool | None] = {
+            "mbps": order.mbps,
+            "delay_ms": order.delay_ms,
+            "took_ms": took_ms,
+        }
+        self._log_event(Event(order.run, done_ns, EventKind.LINK_SET, detail))
+        self.say(m.LinkShaped(order.mbps, took_ms))
+
+    async def _probe(self, order: m.ProbeLink) -> None:
+        assert self._cloud is not None  # noqa: S101 - set up before
+        measured = await link.probe(self._cloud, self._probes, order.burst_bytes)
+        detail: dict[str, str | int | float | bool | None] = {
+            "mbps": measured.mbps,
+            "delay_ms": measured.delay_ms,
+        }
+        self._log_event(Event(order.run, time.monotonic_ns(), EventKind.LINK_PROBED, detail))
+        self.say(measured)
+
+    def _count(self, name: str, reason: str) -> None:
+        if self._plane is not None:
+            self._plane.count(name, reason)
+
+    def _log_event(self, event: Event) -> None:
+        if self._events_log is not None:
+            self._events_log.write(event)
+
+
+if __name__ == "__main__":
+    sys.exit(main(EdgeAgent))

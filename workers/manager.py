@@ -1,0 +1,212 @@
+"""The pipeline manager: carries out a strategy's actions on both tiers and feeds the outcomes back to it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from workers import messages as m
+from workers.records import Event, EventKind
+from workers.strategies import base as s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workers.intake import Intake
+
+DRAIN_POLL_S = 0.005
+
+Detail = dict[str, str | int | float | bool | None]
+Work = s.LaunchContainers | s.BuildInside | s.RebuildPaused | s.DropInside | s.RemoveContainers
+_NAMES: dict[type[Work], str] = {
+    s.LaunchContainers: "launch",
+    s.BuildInside: "build",
+    s.RebuildPaused: "rebuild",
+    s.DropInside: "drop",
+    s.RemoveContainers: "remove",
+}
+
+
+class ObeysTierOrders(Protocol):
+    """The edge's own tier, or the cloud's over the link."""
+
+    async def obey(self, order: m.TierOrder) -> m.TierReply:
+        """Carry out one order."""
+
+
+class PipelineManager:
+    """Runs one strategy.
+
+    Args:
+        tail_ports: ports for tails on the cloud; each pair of containers gets the next one in turn.
+        report: takes what the controller should hear.
+        log: takes the events.
+    """
+
+    def __init__(
+        self,
+        strategy: s.Strategy,
+        tiers: dict[str, ObeysTierOrders],
+        intake: Intake,
+        tail_ports: range,
+        report: Callable[[m.Report], None],
+        log: Callable[[Event], None],
+    ) -> None:
+        self._strategy = strategy
+        self._state = s.State()
+        self._tiers = tiers
+        self._intake = intake
+        self._ports = itertools.cycle(tail_ports)
+        self._orders = itertools.count(1)
+        self._report = report
+        self._log_event = log
+        self._run = 0
+        self._held_back: tuple[m.NetworkChanged, int] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def deploy(self, order: m.Deploy) -> None:
+        """Start serving; `Deployed` or `Trouble` is reported when it is clear."""
+        self._feed(s.Start(order.point, order.standby_point))
+
+    def change(self, order: m.NetworkChanged, learned_ns: int) -> None:
+        """Take in a change of the network speed that the edge learned of at `learned_ns` (t0)."""
+        if self._state.phase is not s.Phase.SERVING:
+            self._held_back = (order, learned_ns)
+            return
+        self._run = order.run
+        from_point = self._state.active.point if self._state.active else None
+        self._feed(s.Change(order.point, order.standby_point))
+        self._log(
+            EventKind.CHANGE_LEARNED,
+            {"mbps": order.mbps, "from_point": from_point, "to_point": order.point},
+            learned_ns,
+        )
+
+    def container_died(self, tier: str, died: m.Died) -> None:
+        """Take in that a container ended by itself."""
+        now_ns = time.monotonic_ns()
+        reason = f"{tier}: {died.reason}"
+        self._log(
+            EventKind.CONTAINER_DIED,
+            {"container": died.container, "tier": tier, "exit_code": died.exit_code, "reason": reason},
+            now_ns,
+        )
+        self._intake.fail_container(died.container, now_ns)
+        self._report(m.Trouble(reason, died.oom_kills))
+        self._feed(s.ContainerLost(died.container, reason))
+
+    async def stop(self) -> None:
+        """Abandon the work under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- the strategy ---------------------------------------------------------------------------------------
+
+    def _feed(self, event: s.StrategyEvent) -> None:
+        self._state, actions = self._strategy.handle(self._state, event)
+        for action in actions:
+            self._apply(action)
+
+    def _apply(self, action: s.Action) -> None:
+        """Do what is quick at once, stamped after it took effect; give the rest to a task."""
+        match action:
+            case s.Route(cut):
+                self._intake.set_route(cut)
+                now_ns = time.monotonic_ns()
+                self._log(EventKind.ROUTED, {"container": cut.container, "point": cut.point}, now_ns)
+            case s.StopIntake():
+                now_ns = time.monotonic_ns()
+                self._intake.stop(now_ns)
+                self._log(EventKind.INTAKE_STOPPED, {}, now_ns)
+            case s.ResumeIntake():
+                self._intake.resume()
+                self._log(EventKind.INTAKE_RESUMED, {}, time.monotonic_ns())
+            case s.Conclude():
+                self._conclude(action)
+            case s.Armed():
+                self._armed()
+            case _:
+                task = asyncio.get_running_loop().create_task(self._work(action))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def _conclude(self, action: s.Conclude) -> None:
+        self._log(
+            EventKind.REPARTITIONED,
+            {
+                "point": action.point,
+                "moved": action.moved,
+                "ok": action.ok,
+                "reason": action.reason,
+            },
+            time.monotonic_ns(),
+        )
+        self._report(m.Repartitioned(self._run, action.point, action.moved, action.ok, action.reason))
+
+    def _armed(self) -> None:
+        self._log(EventKind.REARMED, {}, time.monotonic_ns())
+        self._report(m.Rearmed(self._run))
+        if self._held_back is not None:
+            (order, learned_ns), self._held_back = self._held_back, None
+            asyncio.get_running_loop().call_soon(self.change, order, learned_ns)
+
+    # --- work on both tiers ---------------------------------------------------------------------------------
+
+    async def _work(self, action: Work) -> None:
+        cut, name = action.cut, _NAMES[type(action)]
+        about: Detail = {"work": name, "container": cut.container, "point": cut.point}
+        if isinstance(action, s.DropInside | s.RemoveContainers):
+            while self._intake.holds(cut):
+                await asyncio.sleep(DRAIN_POLL_S)
+        self._log(EventKind.WORK_STARTED, about, time.monotonic_ns())
+        replies = await self._order_both(self._order(action))
+        now_ns = time.monotonic_ns()
+        failures = [reply.reason for reply in replies.values() if isinstance(reply, m.Refused)]
+        if failures:
+            self._log(EventKind.WORK_FAILED, {**about, "reason": "; ".join(failures)}, now_ns)
+            await self._clean_up_after(action)
+            self._feed(s.WorkFailed(cut, "; ".join(failures)))
+            return
+        parts: Detail = {
+            f"{tier}_{part}_ms": round(took_ms, 3)
+            for tier, reply in replies.items()
+            if isinstance(reply, m.Fulfilled)
+            for part, took_ms in reply.parts_ms.items()
+        }
+        put_away = isinstance(action, s.DropInside | s.RemoveContainers)
+        self._feed(s.PutAway(cut) if put_away else s.Prepared(cut))
+        self._log(EventKind.WORK_DONE, {**about, **parts}, now_ns)
+
+    async def _order_both(self, order: m.TierOrder) -> dict[str, m.TierReply]:
+        replies = await asyncio.gather(*(tier.obey(order) for tier in self._tiers.values()))
+        return dict(zip(self._tiers, replies, strict=True))
+
+    def _order(self, action: Work) -> m.TierOrder:
+        number, cut = next(self._orders), action.cut
+        match action:
+            case s.LaunchContainers():
+                return m.Launch(number, cut.container, (cut.point,), next(self._ports))
+            case s.BuildInside():
+                return m.Build(number, cut.container, cut.point)
+            case s.RebuildPaused(_, restart):
+                return m.Rebuild(number, cut.container, cut.point, restart)
+            case s.DropInside():
+                return m.Drop(number, cut.container, cut.point)
+            case s.RemoveContainers():
+                return m.Remove(number, cut.container)
+
+    async def _clean_up_after(self, action: Work) -> None:
+        """Leave nothing half made: one tier may have succeeded where the other failed."""
+        match action:
+            case s.LaunchContainers(cut):
+                await self._order_both(m.Remove(next(self._orders), cut.container))
+            case s.BuildInside(cut):
+                await self._order_both(m.Drop(next(self._orders), cut.container, cut.point))
+            case _:
+                pass
+
+    def _log(self, kind: EventKind, detail: Detail, at_ns: int) -> None:
+        self._log_event(Event(self._run, at_ns, kind, detail))

@@ -1,0 +1,248 @@
+"""The program inside a container: loads the model and serves heads (edge) or tails (cloud).
+
+``python -m workers.runner CONFIG`` where CONFIG is a JSON file holding a `RunnerConfig`. One thread obeys the
+tier's orders, another infers; building a part therefore does not stop the one that serves.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from workers import messages as m
+from workers import transport
+from workers.errors import ProtocolError, WorkerError
+from workers.frames import FrameHeader, pack, unpack
+from workers.inference import LoadedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import zmq
+
+POLL_MS = 50
+CONNECT_TIMEOUT_S = 60.0
+
+
+class RunnerConfig(msgspec.Struct, frozen=True):
+    """What a runner must know; the file is rewritten to hand over a new cut. `launched_ns`: when that was."""
+
+    tier: str
+    container: str
+    model_folder: str
+    points: tuple[int, ...]
+    control_path: str
+    frames_path: str  # edge: where the agent hands frames over
+    tail_endpoint: str  # the cloud's runner listens here, the edge's connects
+    results_endpoint: str  # cloud: where the edge takes results
+    keys: m.KeyPair
+    peer_public: str
+    launched_ns: int
+
+    @staticmethod
+    def read(path: Path) -> RunnerConfig:
+        """Read the config file."""
+        return msgspec.json.decode(path.read_bytes(), type=RunnerConfig)
+
+    def write(self, path: Path) -> None:
+        """Write the config file atomically, readable by its owner alone: it holds a secret key."""
+        fresh = path.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(msgspec.json.encode(self))
+        fresh.replace(path)
+
+
+class Stopwatch:
+    """Splits time into named parts (ms)."""
+
+    def __init__(self, since_ns: int) -> None:
+        self._last_ns = since_ns
+        self.parts_ms: dict[str, float] = {}
+
+    def split(self, name: str) -> None:
+        """Add the time since the last split to part `name`."""
+        now_ns = time.monotonic_ns()
+        self.parts_ms[name] = self.parts_ms.get(name, 0.0) + (now_ns - self._last_ns) / 1e6
+        self._last_ns = now_ns
+
+    def add(self, parts_ms: dict[str, float]) -> None:
+        """Add parts that were measured elsewhere and lie between the last split and now."""
+        for name, took_ms in parts_ms.items():
+            self.parts_ms[name] = self.parts_ms.get(name, 0.0) + took_ms
+        self._last_ns = time.monotonic_ns()
+
+
+class Runner:
+    """One runner process."""
+
+    def __init__(self, config_path: Path) -> None:
+        self._path = config_path
+        self._config = RunnerConfig.read(config_path)
+        self._watch = Stopwatch(self._config.launched_ns)
+        self._watch.split("start")
+        self._plane = transport.DataPlane(self._config.keys)
+        self._control = self._plane.connect_local(transport.DEALER, self._config.control_path, self._config.container)
+        self._parts: dict[int, Callable[[Any], Any]] = {}
+        self._model: LoadedModel | None = None
+        self._stop = threading.Event()
+        self._inference: threading.Thread | None = None
+        self._codec = m.Codec(m.RunnerOrder)
+        self._refusals: dict[str, int] = {}
+
+    def run(self) -> None:
+        """Serve until killed."""
+        self._load()
+        ready = threading.Event()
+        self._inference = threading.Thread(target=self._infer, args=(ready,), daemon=True)
+        self._inference.start()
+        ready.wait(CONNECT_TIMEOUT_S)
+        self._watch.split("connect")
+        self._say(m.RunnerUp(self._config.points, self._watch.parts_ms))
+        while True:
+            if self._control.poll(POLL_MS * 10):
+                self._obey(self._codec.decode(self._control.recv()))
+            self._report_refusals()
+
+    # --- orders ---------------------------------------------------------------------------------------------
+
+    def _obey(self, order: m.RunnerOrder) -> None:
+        match order:
+            case m.BuildPart(point):
+                try:
+                    self._say(m.PartBuilt(point, self._build(point)))
+                except WorkerError as error:
+                    self._say(m.RunnerTrouble(str(error)))
+            case m.DropPart(point):
+                self._parts = {index: part for index, part in self._parts.items() if index != point}
+                gc.collect()
+                self._say(m.PartDropped(point))
+            case m.Reload(point, restart):
+                self._reload(point, restart=restart)
+
+    def _reload(self, point: int, *, restart: bool) -> None:
+        if restart:
+            self._stop.set()
+            if self._inference is not None:
+                self._inference.join()
+            os.execv(sys.executable, [sys.executable, "-m", "workers.runner", str(self._path)])  # noqa: S606
+        self._config = RunnerConfig.read(self._path)
+        self._watch = Stopwatch(self._config.launched_ns)
+        self._watch.split("start")
+        self._parts = {}
+        self._model = None
+        gc.collect()
+        self._load()
+        self._say(m.RunnerUp((point,), self._watch.parts_ms))
+
+    def _load(self) -> None:
+        self._model = LoadedModel.load(Path(self._config.model_folder))
+        self._watch.add(self._model.timings_ms)
+        for point in self._config.points:
+            self._watch.add(self._build(point))
+
+    def _build(self, point: int) -> dict[str, float]:
+        if self._model is None:
+            raise WorkerError("no model is loaded")
+        make = self._model.build_head if self._config.tier == "edge" else self._model.build_tail
+        part = make(point)
+        self._parts = {**self._parts, point: part}
+        return part.timings_ms
+
+    # --- inference ------------------------------------------------------------------------------------------
+
+    def _infer(self, ready: threading.Event) -> None:
+        config = self._config
+        if config.tier == "edge":
+            intake = self._plane.connect_local(transport.DEALER, config.frames_path, config.container)
+            onward = self._plane.connected(transport.PUSH, config.tail_endpoint, config.peer_public, CONNECT_TIMEOUT_S)
+            failed = intake
+        else:
+            intake = self._plane.server("tail", transport.PULL, config.tail_endpoint, {config.peer_public})
+            onward = self._plane.client(transport.PUSH, config.results_endpoint, config.peer_public)
+            failed = onward
+        serve = self._serve_head if config.tier == "edge" else self._serve_tail
+        ready.set()
+        while not self._stop.is_set():
+            if not intake.poll(POLL_MS):
+                continue
+            received_ns = time.monotonic_ns()
+            try:
+                header, tensor = unpack(intake.recv_multipart())
+            except ProtocolError:
+                self._plane.count(config.tier, "malformed")
+                continue
+            try:
+                self._send(onward, *serve(header, tensor, received_ns))
+            except (WorkerError, transport.Again, ValueError) as error:
+                self._send_error(failed, header, error)
+
+    def _serve_head(self, header: FrameHeader, pixels: Any, received_ns: int) -> tuple[FrameHeader, Any]:
+        tensor = self._part(header.point)(pixels)
+        done_ns = time.monotonic_ns()
+        return replace(
+            header,
+            dtype=tensor.dtype.name,
+            shape=tensor.shape,
+            head_ms=(done_ns - received_ns) / 1e6,
+            head_done_ns=done_ns,
+            cut_bytes=tensor.nbytes,
+        ), tensor
+
+    def _serve_tail(self, header: FrameHeader, tensor: Any, received_ns: int) -> tuple[FrameHeader, Any]:
+        logits = self._part(header.point)(tensor)
+        done_ns = time.monotonic_ns()
+        return replace(
+            header,
+            dtype=logits.dtype.name,
+            shape=logits.shape,
+            cloud_received_ns=received_ns,
+            tail_ms=(done_ns - received_ns) / 1e6,
+            tail_done_ns=done_ns,
+        ), logits
+
+    def _part(self, point: int) -> Callable[[Any], Any]:
+        part = self._parts.get(point)
+        if part is None:
+            raise WorkerError(f"{self._config.tier}: no part is built for a cut at {point}")
+        return part
+
+    @staticmethod
+    def _send(socket: zmq.Socket[bytes], header: FrameHeader, tensor: Any) -> None:
+        socket.send_multipart(pack(header, tensor), flags=transport.NOBLOCK, copy=False)
+
+    def _send_error(self, socket: zmq.Socket[bytes], header: FrameHeader, error: Exception) -> None:
+        lost = replace(header, dtype="uint8", shape=(0,), error=f"{self._config.tier}: {error}")
+        socket.send_multipart((msgspec.msgpack.encode(lost), b""))
+
+    # --- reports --------------------------------------------------------------------------------------------
+
+    def _say(self, message: m.RunnerReply) -> None:
+        self._control.send(m.encode(message))
+
+    def _report_refusals(self) -> None:
+        counts = self._plane.collect_refusals()
+        if counts != self._refusals:
+            self._refusals = counts
+            self._say(m.RunnerRefusals(counts))
+
+
+def main(argv: list[str]) -> int:
+    """Run one runner until it is killed."""
+    try:
+        Runner(Path(argv[0])).run()
+    except WorkerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

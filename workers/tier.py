@@ -1,0 +1,295 @@
+"""One tier's containers: starts, rebuilds and removes them as ordered, and notices when one dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec.structs import replace
+
+from workers import messages as m
+from workers import transport
+from workers.errors import ContainerError, WorkerError
+from workers.runner import RunnerConfig
+from workers.runtime.base import ContainerSpec, Mount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workers.cgroup import Cgroup
+    from workers.guard import Guard
+    from workers.runtime.base import ContainerState, Runtime
+
+RUNNER_TIMEOUT_S = 120.0
+PYTHON_ENV = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "CUDA_VISIBLE_DEVICES": "",
+}
+
+
+class TierSetup(NamedTuple):
+    """What a tier must know to run containers. `folder` holds sockets and configs, `log_folder` the logs."""
+
+    role: str
+    session: str
+    folder: Path
+    log_folder: Path
+    cgroup: Cgroup
+    place: m.ModelPlace
+    keys: m.KeyPair
+    peer_public: str
+    tail_address: str
+    results_endpoint: str
+
+
+class Tier:
+    """Obeys tier orders on this host.
+
+    Args:
+        on_died: called with a `Died` when a container ends that was not told to.
+    """
+
+    def __init__(
+        self,
+        setup: TierSetup,
+        runtime: Runtime,
+        plane: transport.DataPlane,
+        guard: Guard,
+        on_died: Callable[[m.Died], None],
+    ) -> None:
+        self._setup = setup
+        self._runtime = runtime
+        self._guard = guard
+        self._on_died = on_died
+        self._control_path = str(setup.folder / "control")
+        self.frames_path = str(setup.folder / "frames")
+        self._control = plane.in_loop(plane.bind_local(transport.ROUTER, self._control_path))
+        self._codec = m.Codec(m.RunnerReply)
+        self.cgroup = setup.cgroup
+        self._waiting: dict[str, asyncio.Future[m.RunnerReply]] = {}
+        self._watched: dict[str, int] = {}  # container -> pidfd
+        self.refusals: dict[str, dict[str, int]] = {}
+        self.containers: dict[str, int] = {}  # container -> PID of its first process
+        self.cgroups: dict[str, str | None] = {}
+
+    async def listen(self) -> None:
+        """Take in what the runners say, until cancelled."""
+        await transport.serve(self._control, self._hear)
+
+    async def obey(self, order: m.TierOrder) -> m.TierReply:
+        """Carry out one order; failures come back as `Refused`."""
+        try:
+            match order:
+                case m.Launch():
+                    parts_ms = await self._launch(order)
+                case m.Build(_, container, point):
+                    reply = await self._ask(container, m.BuildPart(point))
+                    parts_ms = reply.parts_ms
+                case m.Drop(_, container, point):
+                    await self._ask(container, m.DropPart(point))
+                    parts_ms = {}
+                case m.Rebuild():
+                    parts_ms = await self._rebuild(order)
+                case m.Remove(_, container):
+                    parts_ms = await self._remove(container)
+                case _:
+                    return m.Refused(order.order, f"{type(order).__name__} is not for a tier")
+        except (WorkerError, TimeoutError) as error:
+            return m.Refused(order.order, f"{self._setup.role}: {error}")
+        return m.Fulfilled(order.order, parts_ms)
+
+    # --- orders ---------------------------------------------------------------------------------------------
+
+    async def _launch(self, order: m.Launch) -> dict[str, float]:
+        name = order.container
+        spec = self._spec(order)
+        for undo, argv in self._undo(spec.name):
+            self._guard.add(undo, argv)
+        answer = self._expect(name)
+        try:
+            started_ns = time.monotonic_ns()
+            await asyncio.to_thread(self._runtime.start, spec)
+            engine_ms = (time.monotonic_ns() - started_ns) / 1e6
+            state = await asyncio.to_thread(self._runtime.state, spec.name)
+            self._adopt(name, state)
+            reply = await self._answer(name, answer)
+        except BaseException:
+            self._unwatch(name)
+            await asyncio.shield(self._put_away(name))
+            raise
+        return {"container": engine_ms, **reply.parts_ms}
+
+    def _adopt(self, name: str, state: ContainerState) -> None:
+        if not state.running or not state.pids:
+            raise ContainerError(self._last_words(name, state.exit_code))
+        self._watch(name, state.pids[0])
+        self.containers[name] = state.pids[0]
+        self.cgroups[name] = state.cgroup
+
+    async def _rebuild(self, order: m.Rebuild) -> dict[str, float]:
+        name, full = order.container, self._full_name(order.container)
+        answer = self._expect(name)
+        marks = [time.monotonic_ns()]
+        await asyncio.to_thread(self._runtime.pause, full)
+        marks.append(time.monotonic_ns())
+        path = self._config_path(name)
+        config = replace(RunnerConfig.read(path), points=(order.point,), launched_ns=time.monotonic_ns())
+        config.write(path)
+        await self._control.send_multipart([name.encode(), m.encode(m.Reload(order.point, restart=order.restart))])
+        marks.append(time.monotonic_ns())
+        await asyncio.to_thread(self._runtime.unpause, full)
+        marks.append(time.monotonic_ns())
+        reply = await self._answer(name, answer)
+        pause, handover, unpause = ((after - before) / 1e6 for before, after in itertools.pairwise(marks))
+        return {"pause": pause, "handover": handover, "unpause": unpause, **reply.parts_ms}
+
+    async def _remove(self, name: str) -> dict[str, float]:
+        started_ns = time.monotonic_ns()
+        self._unwatch(name)
+        await self._put_away(name)
+        return {"remove": (time.monotonic_ns() - started_ns) / 1e6}
+
+    async def _put_away(self, name: str) -> None:
+        full = self._full_name(name)
+        self._forget(name)
+        await asyncio.to_thread(self._runtime.remove, full)
+        for undo, _ in self._undo(full):
+            self._guard.withdraw(undo)
+        self._config_path(name).unlink(missing_ok=True)
+
+    def _forget(self, name: str) -> None:
+        self.containers.pop(name, None)
+        self.cgroups.pop(name, None)
+
+    # --- talking to runners ---------------------------------------------------------------------------------
+
+    def _expect(self, name: str) -> asyncio.Future[m.RunnerReply]:
+        future: asyncio.Future[m.RunnerReply] = asyncio.get_running_loop().create_future()
+        self._waiting[name] = future
+        return future
+
+    async def _ask(self, name: str, order: m.RunnerOrder) -> Any:
+        if name not in self.containers:
+            raise ContainerError(f"container {name} is not running")
+        answer = self._expect(name)
+        await self._control.send_multipart([name.encode(), m.encode(order)])
+        return await self._answer(name, answer)
+
+    async def _answer(self, name: str, answer: asyncio.Future[m.RunnerReply]) -> Any:
+        try:
+            reply = await asyncio.wait_for(answer, RUNNER_TIMEOUT_S)
+        except TimeoutError:
+            raise ContainerError(f"container {name} gave no answer in {RUNNER_TIMEOUT_S:g} s") from None
+        finally:
+            self._waiting.pop(name, None)
+        if isinstance(reply, m.RunnerTrouble):
+            raise ContainerError(reply.reason)
+        return reply
+
+    def _hear(self, parts: list[bytes]) -> None:
+        name = parts[0].decode()
+        reply = self._codec.decode(parts[1])
+        if isinstance(reply, m.RunnerRefusals):
+            self.refusals[name] = reply.counts
+            return
+        waiting = self._waiting.get(name)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reply)
+
+    # --- death ----------------------------------------------------------------------------------------------
+
+    def _watch(self, name: str, pid: int) -> None:
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            raise ContainerError(self._last_words(name, None)) from None
+        self._watched[name] = pidfd
+        asyncio.get_running_loop().add_reader(pidfd, self._gone, name)
+
+    def _unwatch(self, name: str) -> None:
+        pidfd = self._watched.pop(name, None)
+        if pidfd is not None:
+            asyncio.get_running_loop().remove_reader(pidfd)
+            os.close(pidfd)
+
+    def _gone(self, name: str) -> None:
+        self._unwatch(name)
+        self._forget(name)
+        task = asyncio.get_running_loop().create_task(self._autopsy(name))
+        task.add_done_callback(lambda _: None)
+
+    async def _autopsy(self, name: str) -> None:
+        exit_code, oom_kills = None, 0
+        with contextlib.suppress(ContainerError):
+            state = await asyncio.to_thread(self._exited_state, name)
+            exit_code, oom_kills = state
+        reason = self._last_words(name, exit_code)
+        waiting = self._waiting.get(name)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(m.RunnerTrouble(reason))
+        self._on_died(m.Died(name, exit_code, oom_kills, reason))
+
+    def _exited_state(self, name: str) -> tuple[int | None, int]:
+        deadline = time.monotonic() + 5.0
+        state = self._runtime.state(self._full_name(name))
+        while state.running and time.monotonic() < deadline:  # the engine notices a little after the kernel
+            time.sleep(0.02)
+            state = self._runtime.state(self._full_name(name))
+        return state.exit_code, state.oom_kills
+
+    def _last_words(self, name: str, exit_code: int | None) -> str:
+        log = self._log_path(name)
+        text = log.read_text(errors="replace").strip() if log.exists() else ""
+        last = text.splitlines()[-1] if text else "it printed nothing"
+        code = "unknown" if exit_code is None else str(exit_code)
+        return f"container {name} ended (exit code {code}): {last}; see {log.name}"
+
+    # --- names and files ------------------------------------------------------------------------------------
+
+    def _full_name(self, name: str) -> str:
+        return f"nk-{self._setup.session}-{self._setup.role}-{name}"
+
+    def _config_path(self, name: str) -> Path:
+        return self._setup.folder / f"{name}.json"
+
+    def _log_path(self, name: str) -> Path:
+        return self._setup.log_folder / f"{self._setup.role}-{name}.log"
+
+    def _undo(self, full_name: str) -> list[tuple[str, list[str]]]:
+        return [(f"{full_name}#{index}", argv) for index, argv in enumerate(self._runtime.undo(full_name))]
+
+    def _spec(self, order: m.Launch) -> ContainerSpec:
+        setup = self._setup
+        path = self._config_path(order.container)
+        RunnerConfig(
+            tier=setup.role,
+            container=order.container,
+            model_folder=setup.place.folder,
+            points=order.points,
+            control_path=self._control_path,
+            frames_path=self.frames_path,
+            tail_endpoint=f"tcp://{setup.tail_address}:{order.tail_port}",
+            results_endpoint=setup.results_endpoint,
+            keys=setup.keys,
+            peer_public=setup.peer_public,
+            launched_ns=time.monotonic_ns(),
+        ).write(path)
+        code = Path(__file__).resolve().parent.parent
+        return ContainerSpec(
+            name=self._full_name(order.container),
+            session=setup.session,
+            argv=(sys.executable, "-m", "workers.runner", str(path)),
+            env={**PYTHON_ENV, "PYTHONPATH": str(code)},
+            mounts=(Mount(str(setup.folder), writable=True), Mount(str(code)), Mount(setup.place.folder)),
+            log_path=str(self._log_path(order.container)),
+            cgroup=setup.cgroup.path,
+            oom_score_adj=1000,
+        )
