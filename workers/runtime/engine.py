@@ -167,8 +167,7 @@ class EngineRuntime:
             return subprocess.run(command, input=stdin, capture_output=True, timeout=TIMEOUT_S, check=False)
         except FileNotFoundError:
             raise RuntimeUnavailable(
-                f"{self.name} is not installed on this host. "
-                "Install podman or docker, or set `runtime: process`"
+                f"{self.name} is not installed on this host. Install podman or docker, or set `runtime: process`"
             ) from None
         except subprocess.TimeoutExpired:
             raise ContainerError(f"`{' '.join(command[:4])} …` did not end in {TIMEOUT_S:g} s") from None
@@ -219,8 +218,7 @@ def _create(group: Cgroup, name: str) -> None:
         group.create()
     except OSError as error:
         raise ContainerError(
-            f"container {name} was not started: its cgroup {group.path} could not be made ({error}); "
-            "run as root"
+            f"container {name} was not started: its cgroup {group.path} could not be made ({error}); run as root"
         ) from error
 
 

@@ -20,6 +20,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from workers.runtime.base import ContainerSpec
 
 STATE_FOLDER = Path("/run/neukonfig/processes")
-DEFAULT_PARENT = "/neukonfig-processes"
 _STARTED = "started"
 _EXIT_TIMEOUT_S = 2.0
 _POLL_S = 0.005
@@ -57,7 +57,7 @@ class ProcessRuntime:
 
     def prepare(self) -> None:
         """See `Runtime.prepare`."""
-        probe = Cgroup(f"{DEFAULT_PARENT}/probe-{os.getpid()}")
+        probe = Cgroup(f"/neukonfig-probe-{os.getpid()}-{threading.get_ident()}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             probe.create()
@@ -78,7 +78,7 @@ class ProcessRuntime:
             raise ContainerError(
                 f"container {spec.name} was not started: the name is already in use; remove that one first"
             ) from None
-        group = Cgroup(f"{(spec.cgroup or DEFAULT_PARENT).rstrip('/')}/{spec.name}")
+        group = Cgroup(f"{(spec.cgroup or '').rstrip('/')}/{spec.name}")
         (state / "cgroup").write_text(group.path, encoding="utf-8")
         try:
             group.create()
