@@ -21,9 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Build the inventory's testbed and hold it until stdin closes; or remove what is left of one."""
     parser = argparse.ArgumentParser(prog="python -m hosts.testbed", description=main.__doc__)
     parser.add_argument("--inventory", type=Path, default=Path("hosts/local.yaml"), metavar="FILE")
-    parser.add_argument(
-        "--reap", action="store_true", help="remove the leftovers of this testbed, and say which"
-    )
+    parser.add_argument("--reap", action="store_true", help="remove the leftovers of this testbed, and say which")
     parser.add_argument("--all", action="store_true", help="with --reap: of every testbed of this project")
     parser.add_argument("--force", action="store_true", help="with --reap: end testbeds that still run")
     arguments = parser.parse_args(argv)

@@ -90,6 +90,4 @@ class Testbed:
                 f"The testbed of {self.inventory} is not down after {_DOWN_TIMEOUT_S:g} s; "
                 f"end it: python -m hosts.testbed --inventory {self.inventory} --reap --force"
             )
-        return (
-            words.decode(errors="replace").strip() or f"the supervisor ended with {self._process.returncode}"
-        )
+        return words.decode(errors="replace").strip() or f"the supervisor ended with {self._process.returncode}"

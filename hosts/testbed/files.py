@@ -120,6 +120,4 @@ def _make_keys(paths: list[Path]) -> None:
     for path, maker in zip(paths, makers, strict=True):
         _, errors = maker.communicate()
         if maker.returncode:
-            raise TestbedError(
-                f"ssh-keygen could not write {path}: {errors.decode(errors='replace').strip()}"
-            )
+            raise TestbedError(f"ssh-keygen could not write {path}: {errors.decode(errors='replace').strip()}")

@@ -62,9 +62,7 @@ class Lock:
 
     def sign(self, *pids: int) -> None:
         """Write into the file who holds it."""
-        command = (
-            Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        )
+        command = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         holder = Holder(list(pids), command, time.strftime("%Y-%m-%d %H:%M:%S"))
         text = msgspec.json.encode(holder)
         os.pwrite(self.fd, text, 0)

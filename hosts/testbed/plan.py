@@ -219,9 +219,7 @@ def _check(wanted: Wanted) -> str:
     hosts = wanted.hosts
     cloud_side = hosts["edge"].cloud_side_address
     if cloud_side is None:
-        raise ConfigError(
-            "hosts.edge.cloud_side_address: is missing; it is the edge's end of its link to the cloud"
-        )
+        raise ConfigError("hosts.edge.cloud_side_address: is missing; it is the edge's end of its link to the cloud")
     for one, other, what in (
         (hosts["device"].data_address, hosts["edge"].data_address, "hosts.edge.data_address"),
         (cloud_side, hosts["cloud"].data_address, "hosts.cloud.data_address"),
@@ -255,8 +253,7 @@ def _check_host(name: str, role: str, host: WantedHost) -> None:
             )
     if host.runtime == "docker":
         raise ConfigError(
-            f"hosts.{role}.runtime: docker's daemon would run outside the testbed's host; "
-            "use podman, or leave it out"
+            f"hosts.{role}.runtime: docker's daemon would run outside the testbed's host; use podman, or leave it out"
         )
     if min(host.cpus, host.memory_mb) < 1:
         raise ConfigError(f"hosts.{role}: cpus and memory_mb must be at least 1")

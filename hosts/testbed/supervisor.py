@@ -25,6 +25,7 @@ from hosts.errors import TestbedError
 from hosts.testbed import needs, network, reap
 from hosts.testbed.lock import Lock
 from hosts.testbed.plan import status_fifo
+from workers.shaping import has_netem
 
 if TYPE_CHECKING:
     from hosts.testbed.plan import Plan
@@ -111,7 +112,12 @@ class Supervisor:
             raise TestbedError(f"The testbed '{self.plan.name}': {report['error']}")
         self._lock.sign(os.getpid(), *self._world_pids())
         up_ms = (time.monotonic_ns() - self._began_ns) / 1e6
-        facts = {**report, "name": self.plan.name, "up_ms": round(up_ms, 1), "delay": delay_method()}
+        facts = {
+            **report,
+            "name": self.plan.name,
+            "up_ms": round(up_ms, 1),
+            "delay": "netem" if has_netem() else "delay line",
+        }
         print(msgspec.json.encode({**facts, "notes": self.plan.notes}).decode(), flush=True)
 
     def _ended(self) -> bool:
@@ -145,9 +151,7 @@ class Supervisor:
             if not self._wait_closed():
                 for pid in reversed(self._world_pids()):
                     os.kill(pid, signal.SIGKILL)
-        reap.remove(
-            self.plan.name
-        )  # frozen processes first: the kernel waits for them before it lets unshare go
+        reap.remove(self.plan.name)  # frozen processes first: the kernel waits for them before it lets unshare go
         if self._world is not None:
             self._world.wait(_DOWN_TIMEOUT_S)
 
@@ -164,12 +168,6 @@ class Supervisor:
                     return True
                 os.read(self._signals, 4096)
         return self._world.poll() is not None
-
-
-def delay_method() -> str:
-    """Say how the edge-to-cloud delay is made on this kernel: ``netem`` or ``delay line``."""
-    probe = ["unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
-    return "delay line" if subprocess.run(probe, capture_output=True, check=False).returncode else "netem"
 
 
 def supervise(plan: Plan) -> None:
