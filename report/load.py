@@ -6,6 +6,7 @@ Logs of another schema version do stop it, because their numbers could mean some
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,7 +73,9 @@ class RunLogs:
     edge_frames: tuple[EdgeFrame, ...] = ()
     edge_events: tuple[Event, ...] = ()
     cloud_events: tuple[Event, ...] = ()
-    memory: dict[str, tuple[MemorySample, ...]] = field(default_factory=dict)  # by tier, by that tier's clock
+    # By tier, by that tier's clock, in order of time. All samples of the block: the agents sample across
+    # runs, so a sample belongs to a run by its time, not by its label.
+    memory: dict[str, tuple[MemorySample, ...]] = field(default_factory=dict)
 
 
 class _Versioned(msgspec.Struct):
@@ -120,7 +123,7 @@ def read_runs(block: Block) -> tuple[RunLogs, ...]:
     edge = _read_grouped(block, "edge-frames.jsonl", EdgeFrame, damages, required=True)
     events = _read_grouped(block, "edge-events.jsonl", Event, damages, required=True)
     cloud_events = _read_grouped(block, "cloud-events.jsonl", Event, damages)
-    memory = {tier: _read_grouped(block, f"{tier}-memory.jsonl", MemorySample, damages) for tier in TIERS}
+    memory = {tier: _read_memory(block, tier, damages) for tier in TIERS}
     damage = "; ".join(damages) or None
 
     def logs_of(record: RunRecord) -> RunLogs:
@@ -133,7 +136,7 @@ def read_runs(block: Block) -> tuple[RunLogs, ...]:
             edge_frames=edge.get(record.run, ()),
             edge_events=events.get(record.run, ()),
             cloud_events=cloud_events.get(record.run, ()),
-            memory={tier: samples.get(record.run, ()) for tier, samples in memory.items()},
+            memory=memory,
         )
 
     return tuple(logs_of(record) for record in block.record.runs if record.run != WARM_UP_RUN)
@@ -176,6 +179,11 @@ def _read_grouped(
     for row in rows:
         grouped.setdefault(row.run, []).append(row)  # type: ignore[attr-defined] # every log's row has it
     return {run: tuple(members) for run, members in grouped.items()}
+
+
+def _read_memory(block: Block, tier: str, damages: list[str]) -> tuple[MemorySample, ...]:
+    grouped = _read_grouped(block, f"{tier}-memory.jsonl", MemorySample, damages)
+    return tuple(sorted(itertools.chain(*grouped.values()), key=lambda sample: sample.at_ns))
 
 
 def _read_log(path: Path, shown: str, row_type: type[Row]) -> list[Row]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from report.load import Block, RunLogs
 
 KEYS = ("model", "strategy", "cpu_pct", "mem_pct", "fps", "from_mbps", "to_mbps", "repeat", "status")
+# Long tables name a run; what else is to be said of it stands in its row of the table `downtime`.
+ORIGIN = ("run", "source", "commit", "config_hash", "protocol_version")
 PROVENANCE = (
     "reason",
     "note",

@@ -71,9 +71,7 @@ def _downtime_row(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> dic
         row["clock_bound_ms"] = to_device.bound_ns * _MS
     if steps and found and to_device is not None:
         start_ns, end_ns = steps.learned_ns + to_device.ns, steps.end_ns + to_device.ns
-        row["service_gap_ms"] = fr.service_gap_ms(
-            logs.device_frames, start_ns, end_ns, logs.record.deadline_ms
-        )
+        row["service_gap_ms"] = fr.service_gap_ms(logs.device_frames, start_ns, end_ns, logs.record.deadline_ms)
     return row
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from report.metrics.conditions import QUANTITIES
 from report.metrics.downtime import Downtime
 from report.metrics.memory import MemoryUse
-from report.provenance import KEYS, PROVENANCE
+from report.provenance import KEYS, ORIGIN, PROVENANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ MEMORY_COLUMNS = (
     *("total_over_initial", "cgroup_initial_mb", "cgroup_total_mb", "initial_from"),
     *("sources", "commit", "config_hash"),
 )
-MEMORY_RUNS_COLUMNS = (*KEYS, "tier", *(field.name for field in fields(MemoryUse)), *PROVENANCE)
+MEMORY_RUNS_COLUMNS = (*KEYS, "tier", *(field.name for field in fields(MemoryUse)), *ORIGIN)
 CONDITIONS_COLUMNS = (
     *KEYS,
     *("link_mbps_requested", "link_mbps_achieved"),
@@ -44,7 +44,7 @@ CONDITIONS_COLUMNS = (
     *("within_tolerance", "out_of_tolerance", "not_measured"),
     *PROVENANCE,
 )
-PARTS_COLUMNS = (*KEYS, *("work", "tier", "part", "ms"), *PROVENANCE)
+PARTS_COLUMNS = (*KEYS, *("work", "tier", "part", "ms"), *ORIGIN)
 COLUMNS = {
     "downtime": DOWNTIME_COLUMNS,
     "frames": FRAMES_COLUMNS,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from report.errors import ReportError, TableError
+from report.files import write_whole
 from report.load import load_results, read_runs
 from report.metrics.conditions import Tolerances
 from report.metrics.memory import table_one
@@ -39,12 +40,13 @@ class Tables:
     memory_runs: pd.DataFrame
 
 
-def build_tables(results: Results, tolerances: Tolerances | None = None) -> Tables:
+def build_tables(results: Results) -> Tables:
     """Compute all tables from the raw logs, reading one block at a time."""
+    tolerances = Tolerances.from_config(results.config)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS if name != "memory"}
     for block in results.blocks:
         for logs in read_runs(block):
-            for name, row in rows_of_run(block, logs, tolerances or Tolerances()):
+            for name, row in rows_of_run(block, logs, tolerances):
                 rows[name].append(row)
     frames = {name: typed(pd.DataFrame(members), COLUMNS[name]) for name, members in rows.items()}
     frames["memory"] = typed(_with_sources(frames["memory_runs"]), COLUMNS["memory"])
@@ -53,11 +55,10 @@ def build_tables(results: Results, tolerances: Tolerances | None = None) -> Tabl
 
 def write_tables(tables: Tables, folder: Path) -> None:
     """Write every table as ``<name>.csv`` and ``<name>.parquet``."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name in COLUMNS:
         table: pd.DataFrame = getattr(tables, name)
-        _replace(folder / f"{name}.csv", table.to_csv(index=False).encode())
-        _replace(folder / f"{name}.parquet", table.to_parquet(index=False))
+        write_whole(folder / f"{name}.csv", table.to_csv(index=False).encode())
+        write_whole(folder / f"{name}.parquet", table.to_parquet(index=False))
 
 
 def read_tables(folder: Path) -> Tables:
@@ -96,12 +97,6 @@ def _with_sources(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _joined(values: pd.Series) -> str:
     return " ".join(sorted(set(values.dropna())))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

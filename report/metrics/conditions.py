@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from workers.records import Conditions
@@ -18,7 +18,21 @@ class Tolerances:
     link_share: float = 0.10
     delay_share: float = 0.10
     fps_share: float = 0.05
-    availability_points: float = 5.0
+    cpu_points: float = 5.0
+    mem_points: float = 5.0
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any] | None) -> Self:
+        """Take the tolerances of a resolved config; what it does not name keeps its default."""
+        asked = (config or {}).get("tolerances", {})
+        default = cls()
+        return cls(
+            link_share=asked.get("link_mbps_pct", 100 * default.link_share) / 100,
+            delay_share=asked.get("link_delay_pct", 100 * default.delay_share) / 100,
+            fps_share=asked.get("fps_pct", 100 * default.fps_share) / 100,
+            cpu_points=asked.get("cpu_points", default.cpu_points),
+            mem_points=asked.get("mem_points", default.mem_points),
+        )
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,10 @@ def compare(requested: Conditions, achieved: Conditions, tolerances: Tolerances)
 
 
 def _allowed(quantity: str, wanted: float, tolerances: Tolerances) -> float:
-    if quantity in {"cpu_pct", "mem_pct"}:
-        return tolerances.availability_points
+    if quantity == "cpu_pct":
+        return tolerances.cpu_points
+    if quantity == "mem_pct":
+        return tolerances.mem_points
     share = {
         "fps": tolerances.fps_share,
         "link_delay_ms": tolerances.delay_share,

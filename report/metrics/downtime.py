@@ -79,6 +79,8 @@ def timeline(run: RunRecord, events: Iterable[Event]) -> Timeline:
     learned = _change(ordered, run)
     after = [event for event in ordered if event.at_ns >= learned.at_ns]
     repartitioned = _first(after, EventKind.REPARTITIONED)
+    if repartitioned and repartitioned.detail.get("ok") is False:
+        raise IncompleteRunError(f"the repartition failed: {repartitioned.detail.get('reason')}")
     if run.from_point == run.to_point or (repartitioned and repartitioned.detail.get("moved") is False):
         settled_ns = _settled_ns(after, repartitioned.at_ns if repartitioned else learned.at_ns)
         return Timeline(learned.at_ns, learned.at_ns, settled_ns, (), (), moved=False)

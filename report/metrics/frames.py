@@ -52,9 +52,7 @@ class Counts:
         return self.paused + self.busy + self.late + self.lost + self.failed
 
 
-def settle(
-    device: Iterable[DeviceFrame], edge: Iterable[EdgeFrame], deadline_ms: float
-) -> tuple[SettledFrame, ...]:
+def settle(device: Iterable[DeviceFrame], edge: Iterable[EdgeFrame], deadline_ms: float) -> tuple[SettledFrame, ...]:
     """Join both sides' records of a run by frame number, in order of the frame numbers."""
     at_edge = {frame.frame: frame for frame in edge}
     return tuple(
@@ -79,9 +77,7 @@ def in_window(
     if to_edge is not None:
         return tuple(frame for frame in frames if start_ns <= frame.offered_ns + to_edge.ns <= end_ns)
     inside = [
-        frame.frame
-        for frame in frames
-        if frame.received_ns is not None and start_ns <= frame.received_ns <= end_ns
+        frame.frame for frame in frames if frame.received_ns is not None and start_ns <= frame.received_ns <= end_ns
     ]
     if not inside:
         return ()
@@ -102,9 +98,7 @@ def count(frames: Iterable[SettledFrame]) -> Counts:
     )
 
 
-def service_gap_ms(
-    device: Iterable[DeviceFrame], start_ns: int, end_ns: int, deadline_ms: float
-) -> float | None:
+def service_gap_ms(device: Iterable[DeviceFrame], start_ns: int, end_ns: int, deadline_ms: float) -> float | None:
     """Return the longest time without a result around a change, minus the steady-state gap before it (ms).
 
     Device clock throughout: `start_ns` and `end_ns` bound the downtime there. Gaps count that touch the

@@ -7,6 +7,7 @@ medians over the runs of a model with the rest of its single-pipeline baseline. 
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from workers.records import MemorySample
 
 SETTLING_NS = 500_000_000  # after the last step: retired processes are still being torn down
+REST_AGE_NS = 5_000_000_000  # an older sample is not of this run
 NOISE_SHARE = 0.05  # PSS of one unchanged pipeline wanders by a few per cent between samples
 NOISE_MB = 10.0
 # Strategies that keep one pipeline at rest, the paper's baseline first.
@@ -38,13 +40,19 @@ class MemoryUse:
     peak_cgroup_mb: float | None
 
 
-def memory_use(
-    samples: Sequence[MemorySample], learned_ns: int, settled_ns: int, *, moved: bool
-) -> MemoryUse:
-    """Return a run's memory at rest and at its peak; both stamps are of the clock of the samples' tier."""
-    before = [sample for sample in samples if sample.at_ns < learned_ns]
-    rest = max(before, key=lambda sample: sample.at_ns, default=None)
-    during = [s for s in samples if moved and learned_ns <= s.at_ns <= settled_ns + SETTLING_NS]
+def memory_use(samples: Sequence[MemorySample], learned_ns: int, settled_ns: int, *, moved: bool) -> MemoryUse:
+    """Return a run's memory at rest and at its peak.
+
+    Args:
+        samples: of one tier, in order of time.
+        learned_ns: when the edge learned of the change, by the clock of the samples' tier.
+        settled_ns: when the strategy was ready for the next change, by the same clock.
+        moved: whether there was a repartition; without one there is no peak.
+    """
+    first = bisect.bisect_left(samples, learned_ns, key=lambda sample: sample.at_ns)
+    behind = bisect.bisect_right(samples, settled_ns + SETTLING_NS, key=lambda sample: sample.at_ns)
+    rest = samples[first - 1] if first and learned_ns - samples[first - 1].at_ns <= REST_AGE_NS else None
+    during = samples[first:behind] if moved else ()
     charged = [sample.cgroup_bytes for sample in during if sample.cgroup_bytes is not None]
     return MemoryUse(
         rest_mb=rest.pss_bytes / _MB if rest else None,

@@ -1,0 +1,53 @@
+"""The paper's claims against our data: each is decided by a pure function over the tables.
+
+A claim holds or does not hold only where the 95 % intervals say so. It is undecided where they leave both
+open or there is a single run, and not tested where the grid did not ask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from report.claims import downtime, frames, resources
+from report.claims.decision import Finding, State, worst
+from report.reference import paper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from report.reference import PaperClaim
+    from report.tables import Tables
+
+__all__ = ["Finding", "State", "Verdict", "verdicts"]
+
+_DECIDERS: dict[str, Callable[[Tables], list[Finding]]] = {
+    "outage": downtime.outage,
+    "availability": downtime.availability,
+    "scenario-a": downtime.scenario_a,
+    "b2-memory": resources.b2_memory,
+    "b2-speed": downtime.b2_speed,
+    "b1-between": downtime.b1_between,
+    "served": frames.served,
+    "fps": frames.more_dropped_at_higher_fps,
+    "infeasible": resources.infeasible,
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, what our data say about it, and the figures that say so."""
+
+    key: str
+    claim: PaperClaim
+    state: State
+    findings: tuple[Finding, ...]
+
+
+def verdicts(tables: Tables) -> list[Verdict]:
+    """Decide every claim of the paper."""
+    return [_verdict(key, claim, _DECIDERS[key](tables)) for key, claim in paper().claims.items()]
+
+
+def _verdict(key: str, claim: PaperClaim, findings: list[Finding]) -> Verdict:
+    return Verdict(key, claim, worst(finding.state for finding in findings), tuple(findings))

@@ -1,0 +1,49 @@
+"""How a claim is decided: what a state means and how an interval is placed against a range."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from report.metrics.statistics import Interval
+
+
+class State(enum.Enum):
+    """What the data say about a claim."""
+
+    HOLDS = "holds"
+    DOES_NOT_HOLD = "does not hold"
+    UNDECIDED = "undecided"
+    NOT_TESTED = "not tested"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure of ours that decides a claim for one model (and strategy)."""
+
+    subject: str
+    state: State
+    figure: str
+
+
+def worst(states: Iterable[State]) -> State:
+    """Return the state of a claim from those of its findings: one failure refutes it."""
+    found = set(states)
+    order = (State.DOES_NOT_HOLD, State.UNDECIDED, State.HOLDS)
+    return next((state for state in order if state in found), State.NOT_TESTED)
+
+
+def decide(interval: Interval, *, above: float = -math.inf, below: float = math.inf) -> State:
+    """Place an interval against the range (above, below): inside holds, outside does not, across is open."""
+    if math.isnan(interval.low):
+        return State.UNDECIDED
+    if interval.low >= above and interval.high <= below:
+        return State.HOLDS
+    if interval.high < above or interval.low > below:
+        return State.DOES_NOT_HOLD
+    return State.UNDECIDED

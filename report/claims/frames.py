@@ -1,0 +1,65 @@
+"""Claims about the frames offered during the downtime of dynamic switching."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from report import text
+from report.claims.decision import Finding, State
+from report.metrics.statistics import wilson
+from report.summaries import good, models_of, of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from report.tables import Tables
+
+# Scenario A's downtime is shorter than the time between two frames.
+_SCENARIO_B = ("switch-b1", "switch-b2")
+
+
+def served(tables: Tables) -> list[Finding]:
+    """Some frames offered during the downtime are answered."""
+    counts = {subject: totals(frames, "answered", "offered") for subject, frames in _during(tables).items()}
+    return [
+        Finding(
+            subject,
+            State.HOLDS if answered else State.DOES_NOT_HOLD,
+            f"{answered:,} of {text.plural(offered, 'frame')} answered, {text.rate(wilson(answered, offered))}",
+        )
+        for subject, (answered, offered) in counts.items()
+        if offered
+    ]
+
+
+def more_dropped_at_higher_fps(tables: Tables) -> list[Finding]:
+    """The drop rate at the highest frame rate is above that at the lowest."""
+    findings = (_fps(subject, frames) for subject, frames in _during(tables).items())
+    return [finding for finding in findings if finding is not None]
+
+
+def totals(frames: pd.DataFrame, *columns: str) -> tuple[int, ...]:
+    """Sum columns of counts."""
+    return tuple(int(frames[column].sum()) for column in columns)
+
+
+def _during(tables: Tables) -> dict[str, pd.DataFrame]:
+    frames = good(tables.frames)
+    frames = frames[frames["window"] == "downtime"]
+    return {
+        f"{model}, {strategy}": of(frames, model, strategy) for model in models_of(frames) for strategy in _SCENARIO_B
+    }
+
+
+def _fps(subject: str, frames: pd.DataFrame) -> Finding | None:
+    rates: list[float] = sorted(frames[frames["offered"] > 0]["fps"].unique())
+    if len(rates) < 2:  # noqa: PLR2004 - two frame rates make a comparison
+        return None
+    slow, fast = (wilson(*totals(frames[frames["fps"] == fps], "dropped", "offered")) for fps in (rates[0], rates[-1]))
+    state = State.UNDECIDED
+    if fast.low > slow.high:
+        state = State.HOLDS
+    elif fast.high < slow.low:
+        state = State.DOES_NOT_HOLD
+    figure = f"{text.rate(slow)} at {rates[0]:g} FPS, {text.rate(fast)} at {rates[-1]:g} FPS"
+    return Finding(subject, state, figure)

@@ -1,0 +1,47 @@
+"""Claims about memory: what Scenario B Case 2 needs, and what a host with little of it can run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from report import text
+from report.claims.decision import Finding, State
+from report.summaries import MemoryRow, memory_rows, models_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from report.tables import Tables
+
+LOW_MEMORY_PCT = 10.0
+_B2 = "switch-b2"
+
+
+def b2_memory(tables: Tables) -> list[Finding]:
+    """B2's peak is the baseline's memory at rest, up to noise."""
+    return [_b2_memory(row) for row in memory_rows(tables.memory) if row.strategy == _B2]
+
+
+def infeasible(tables: Tables) -> list[Finding]:
+    """No run with 10 % of the memory or less was possible."""
+    low = tables.downtime[tables.downtime["mem_pct"] <= LOW_MEMORY_PCT]
+    return [_infeasible(model, low[low["model"] == model]) for model in models_of(low)]
+
+
+def _b2_memory(row: MemoryRow) -> Finding:
+    state = State.HOLDS if row.additional_when == "never" else State.DOES_NOT_HOLD
+    if row.initial_from == _B2:  # nothing to compare with
+        state = State.UNDECIDED
+    figure = (
+        f"{text.megabytes(row.total_mb)} MB at its peak against {text.megabytes(row.initial_mb)} MB of "
+        f"{row.initial_from} at rest: {row.total_over_initial:.2f}{text.TIMES} (n = {row.n})"
+    )
+    return Finding(f"{row.model}, {row.tier}", state, figure)
+
+
+def _infeasible(model: str, runs: pd.DataFrame) -> Finding:
+    refused, ran = int((runs["status"] == "infeasible").sum()), int((runs["status"] == "ok").sum())
+    state = State.UNDECIDED
+    if bool(refused) != bool(ran):
+        state = State.HOLDS if refused else State.DOES_NOT_HOLD
+    return Finding(model, state, f"{refused} of {text.plural(len(runs), 'run')} infeasible, {ran} ran")

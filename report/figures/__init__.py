@@ -1,0 +1,5 @@
+"""Figures: what each one shows is computed from the tables in one place and drawn in another."""
+
+from report.figures.plots import Plot, plots
+
+__all__ = ["Plot", "plots"]

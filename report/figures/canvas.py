@@ -1,0 +1,98 @@
+"""What all drawings share: the look, a grid of labelled panels, and saving the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from report.theme import INK, MUTED, RULE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from matplotlib.axes import Axes
+
+_LOOK: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.titlesize": 10,
+    "figure.facecolor": "none",
+    "font.family": "DejaVu Sans",
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "savefig.facecolor": "none",
+    "svg.fonttype": "none",  # text stays text: it can be searched, selected and restyled
+    "svg.hashsalt": "neukonfig",
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 8.5,
+}
+
+
+def panels(
+    rows: Sequence[str], columns: Sequence[str], *, width: float, height: float
+) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """Return a figure and its axes by (row, column) label; sizes are of one panel, in inches."""
+    figure = Figure(figsize=(width * len(columns), height * len(rows) + 0.7), layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
+    by_label = {(row, column): axes[i, j] for i, row in enumerate(rows) for j, column in enumerate(columns)}
+    for (row, column), panel in by_label.items():
+        panel.set_title(" · ".join(label for label in (row, column) if label), loc="left", color=INK)
+        sns.despine(ax=panel)
+    return figure, by_label
+
+
+def look() -> Any:
+    """Return the context in which figures are drawn and saved."""
+    settings: dict[Any, Any] = {**sns.axes_style("white"), **sns.plotting_context("paper"), **_LOOK}
+    return mpl.rc_context(settings)
+
+
+def spread(count: int, width: float) -> list[float]:
+    """Return offsets that keep `count` points of one place apart, the same every time."""
+    golden = 0.618033988749895
+    return [width * ((index * golden) % 1 - 0.5) for index in range(count)]
+
+
+def log_ms_axis(panel: Axes, axis: str, values: Iterable[float]) -> None:
+    """Give a panel a logarithmic axis of milliseconds that shows all `values`, with plain numbers."""
+    known = [value for value in values if value > 0]
+    low, high = (min(known) / 2, max(known) * 2) if known else (0.1, 10_000.0)
+    set_scale, set_limits = (panel.set_xscale, panel.set_xlim) if axis == "x" else (panel.set_yscale, panel.set_ylim)
+    set_scale("log")
+    set_limits(low, high)
+    ticks = panel.xaxis if axis == "x" else panel.yaxis
+    ticks.set_major_formatter(lambda ms, _: f"{ms / 1000:g} s" if ms >= 1000 else f"{ms:g} ms")  # noqa: PLR2004
+    ticks.set_minor_formatter("")
+
+
+def save(figure: Figure, kind: str) -> bytes:
+    """Render a figure as ``svg`` or ``pdf``; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"CreationDate": None, "Creator": None}
+    with look():
+        figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
+def nothing(reason: str) -> Figure:
+    """Return a figure that says why there is nothing to see."""
+    figure = Figure(figsize=(6, 1.2))
+    figure.text(0.5, 0.5, reason, ha="center", va="center", color=MUTED, size=10)
+    return figure

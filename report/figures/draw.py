@@ -1,0 +1,195 @@
+"""Drawing: series of points -> matplotlib figures. No number is computed here."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.lines import Line2D
+
+from report.figures import canvas
+from report.text import TIMES
+from report.theme import INK, MUTED, ordered, style
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from report.figures.numbers import DowntimeSeries, DropPoint, GridPoint, PartBar, TradeOff
+    from report.metrics.statistics import Interval
+
+_MEMORY_SHADES = ("#0b5fa5", "#2089c9", "#0a7a58", "#a16207", "#c2410c")
+_PART_SHADES = ("#0b5fa5", "#c2410c", "#0a7a58", "#a8447f", "#a16207", "#2089c9", "#5b4bb5", "#57606a")
+
+
+def downtime_overview(series: Sequence[DowntimeSeries]) -> Figure:
+    """Draw downtimes on a log axis: dots are runs, the bar is the median with its interval."""
+    rows, columns = _labels(one.panel for one in series)
+    strategies = ordered(one.strategy for one in series)[::-1]
+    height = 0.42 * len(strategies) + 0.6
+    figure, axes = canvas.panels(rows, columns, width=4.6, height=height)
+    for one in series:
+        panel, place = axes[one.panel], strategies.index(one.strategy)
+        colour = style(one.strategy).light
+        spread = [place + offset for offset in canvas.spread(len(one.values), 0.42)]
+        panel.scatter(one.values, spread, s=10, color=colour, alpha=0.45, linewidths=0, zorder=2)
+        _median_on_x(panel, one.median, place, colour, style(one.strategy).marker)
+        if one.paper_ms is not None:
+            panel.plot([one.paper_ms] * 2, [place - 0.36, place + 0.36], color=INK, lw=1.6, ls=":", zorder=4)
+    shown = [value for one in series for value in (*one.values, one.paper_ms or 0)]
+    for panel in axes.values():
+        canvas.log_ms_axis(panel, "x", shown)
+        panel.set_yticks(range(len(strategies)), [style(name).name for name in strategies])
+        panel.set_ylim(-0.6, len(strategies) - 0.4)
+        panel.grid(visible=False, axis="y")
+    for column in columns:
+        axes[rows[-1], column].set_xlabel("downtime (log scale)")
+    marks = [
+        _mark("one run", MUTED, "o", size=3),
+        _mark("median, 95 % interval", MUTED, "s"),
+        Line2D([], [], color=INK, lw=1.6, ls=":", label="the paper's"),
+    ]
+    _legend(figure, marks)
+    return figure
+
+
+def downtime_grid(points: Sequence[GridPoint]) -> Figure:
+    """Draw the downtime over CPU availability, one colour a memory availability, as Fig. 11 to 13 do."""
+    rows, columns = _labels((f"{p.panel[0]}, {p.strategy}", p.panel[1]) for p in points)
+    figure, axes = canvas.panels(rows, columns, width=4.2, height=2.5)
+    levels = sorted({point.mem_pct for point in points}, reverse=True)
+    cpus = sorted({point.cpu_pct for point in points})
+    for point in points:
+        panel = axes[f"{point.panel[0]}, {point.strategy}", point.panel[1]]
+        index = levels.index(point.mem_pct)
+        place = cpus.index(point.cpu_pct) + (index - (len(levels) - 1) / 2) * 0.7 / len(levels)
+        colour = _MEMORY_SHADES[index % len(_MEMORY_SHADES)]
+        spread = [place + offset for offset in canvas.spread(len(point.values), 0.3 / len(levels))]
+        panel.scatter(spread, point.values, s=10, color=colour, alpha=0.45, linewidths=0, zorder=2)
+        _median_on_y(panel, point.median, place, colour, "s")
+    for panel in axes.values():
+        panel.set_xticks(range(len(cpus)), [f"{cpu:g} %" for cpu in cpus])
+        panel.set_xlim(-0.6, len(cpus) - 0.4)
+        panel.set_ylim(bottom=0)
+        panel.grid(visible=False, axis="x")
+    _outer_labels(axes, rows, columns, "CPU availability", "downtime (ms)")
+    marks = [
+        _mark(f"{level:g} % memory", _MEMORY_SHADES[index % len(_MEMORY_SHADES)], "s")
+        for index, level in enumerate(levels)
+    ]
+    _legend(figure, marks)
+    return figure
+
+
+def drop_rates(points: Sequence[DropPoint]) -> Figure:
+    """Draw the drop rate during the downtime over the frame rate, one line a strategy."""
+    rows, columns = _labels(point.panel for point in points)
+    figure, axes = canvas.panels(rows, columns, width=6.4, height=2.8)
+    strategies = ordered(point.strategy for point in points)
+    for (label, strategy), group in _grouped(points):
+        colour, marker = style(strategy).light, style(strategy).marker
+        shift = (strategies.index(strategy) - (len(strategies) - 1) / 2) * 0.15
+        x = [point.fps + shift for point in group]
+        y = [100 * point.rate.rate for point in group]
+        below = [100 * (point.rate.rate - point.rate.low) for point in group]
+        above = [100 * (point.rate.high - point.rate.rate) for point in group]
+        axes[label].errorbar(
+            x, y, yerr=[below, above], color=colour, marker=marker, ms=5, lw=1.3, capsize=2.5, elinewidth=1
+        )
+    rates = sorted({point.fps for point in points})
+    for panel in axes.values():
+        panel.set_ylim(-4, 104)
+        panel.set_xticks(rates, [f"{fps:g}" for fps in rates])
+    _outer_labels(axes, rows, columns, "frames offered per second", "dropped during the downtime (%)")
+    _legend(figure, [_mark(style(s).name, style(s).light, style(s).marker) for s in strategies])
+    return figure
+
+
+def trade_off(points: Sequence[TradeOff], paper: Sequence[TradeOff]) -> Figure:
+    """Draw memory against downtime; hollow marks are the paper's."""
+    models = sorted({point.model for point in points})
+    figure, axes = canvas.panels([""], models, width=4.6, height=3.2)
+    for model in models:
+        panel = axes["", model]
+        for point in paper:
+            look = style(point.strategy)
+            y = point.downtime.median
+            panel.plot(point.memory, y, look.marker, mfc="none", mec=look.light, mew=1.4, ms=8, zorder=2, ls="none")
+        for point in (p for p in points if p.model == model):
+            look = style(point.strategy)
+            _median_on_y(panel, point.downtime, point.memory, look.light, look.marker, size=7)
+        panel.set_xlabel(f"largest memory on the edge ({TIMES} one pipeline at rest)")
+        panel.set_xlim(0.7, max(2.4, *(point.memory + 0.3 for point in points)))
+        canvas.log_ms_axis(panel, "y", [p.downtime.median for p in (*points, *paper)])
+    axes["", models[0]].set_ylabel("downtime (log scale)")
+    strategies = ordered(point.strategy for point in points)
+    marks = [_mark(style(s).name, style(s).light, style(s).marker) for s in strategies]
+    hollow = Line2D([], [], marker="o", mfc="none", mec=MUTED, mew=1.4, ms=7, ls="none", label="the paper's")
+    _legend(figure, [*marks, hollow])
+    return figure
+
+
+def work_parts(bars: Sequence[PartBar]) -> Figure:
+    """Draw what each tier spent its time on, stacked."""
+    models = sorted({bar.model for bar in bars})
+    lanes = list(dict.fromkeys((bar.strategy, bar.tier) for bar in bars))
+    rank = {strategy: index for index, strategy in enumerate(ordered(bar.strategy for bar in bars))}
+    lanes.sort(key=lambda lane: (rank[lane[0]], lane[1] == "cloud"), reverse=True)
+    names = list(dict.fromkeys(name for bar in bars for name, _ in bar.parts))
+    figure, axes = canvas.panels([""], models, width=4.8, height=0.32 * len(lanes) + 0.9)
+    for bar in bars:
+        left, place = 0.0, lanes.index((bar.strategy, bar.tier))
+        for name, ms in bar.parts:
+            colour = _PART_SHADES[names.index(name) % len(_PART_SHADES)]
+            axes["", bar.model].barh(place, ms, left=left, height=0.66, color=colour, lw=0)
+            left += ms
+    for panel in axes.values():
+        panel.set_yticks(range(len(lanes)), [f"{strategy}, {tier}" for strategy, tier in lanes])
+        panel.set_xlabel("median time (ms)")
+        panel.grid(visible=False, axis="y")
+    marks = [_mark(name.replace("_", " "), _PART_SHADES[i % len(_PART_SHADES)], "s") for i, name in enumerate(names)]
+    _legend(figure, marks)
+    return figure
+
+
+def _grouped(points: Sequence[DropPoint]) -> Iterable[tuple[tuple[tuple[str, str], str], list[DropPoint]]]:
+    def key(point: DropPoint) -> tuple[tuple[str, str], str]:
+        return point.panel, point.strategy
+
+    for label, group in itertools.groupby(sorted(points, key=key), key):
+        yield label, sorted(group, key=lambda point: point.fps)
+
+
+def _labels(found: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    pairs = list(found)
+    return list(dict.fromkeys(row for row, _ in pairs)), list(dict.fromkeys(column for _, column in pairs))
+
+
+def _median_on_x(panel: Axes, median: Interval, y: float, colour: str, marker: str) -> None:
+    if not math.isnan(median.low):
+        panel.plot([median.low, median.high], [y, y], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
+    panel.plot(median.median, y, marker, color=colour, ms=6, mec="white", mew=0.6, zorder=5, ls="none")
+
+
+def _median_on_y(panel: Axes, median: Interval, x: float, colour: str, marker: str, size: float = 6) -> None:
+    if not math.isnan(median.low):
+        panel.plot([x, x], [median.low, median.high], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
+    panel.plot(x, median.median, marker, color=colour, ms=size, mec="white", mew=0.6, zorder=5, ls="none")
+
+
+def _outer_labels(axes: dict[Any, Axes], rows: list[str], columns: list[str], x: str, y: str) -> None:
+    for column in columns:
+        axes[rows[-1], column].set_xlabel(x)
+    for row in rows:
+        axes[row, columns[0]].set_ylabel(y)
+
+
+def _mark(label: str, colour: str, marker: str, size: float = 6) -> Line2D:
+    return Line2D([], [], color=colour, marker=marker, ms=size, ls="none", label=label)
+
+
+def _legend(figure: Figure, marks: Sequence[Line2D]) -> None:
+    figure.legend(handles=list(marks), loc="outside lower left", ncols=min(3, len(marks)))

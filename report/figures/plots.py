@@ -1,0 +1,150 @@
+"""The list of figures: what each is called, what it finds, and how it is drawn."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from report import text
+from report.figures import canvas, draw
+from report.figures import numbers as nb
+from report.metrics.statistics import Interval, median_interval
+from report.reference import paper
+from report.summaries import models_of, moved, of, strategies_of
+from report.theme import ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
+
+    from report.tables import Tables
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure: file name without ending, heading, finding in one or two sentences, and its drawing.
+
+    `empty` says why there is nothing to see; the drawing then shows that sentence.
+    """
+
+    name: str
+    title: str
+    finding: str
+    draw: Callable[[], Figure]
+    empty: str | None = None
+
+    def render(self) -> dict[str, bytes]:
+        """Return the figure as ``svg`` and as ``pdf``."""
+        with canvas.look():
+            figure = canvas.nothing(self.empty) if self.empty else self.draw()
+        return {kind: canvas.save(figure, kind) for kind in ("svg", "pdf")}
+
+
+def plots(tables: Tables) -> list[Plot]:
+    """Return all figures of the report in the order in which it shows them."""
+    series, points = nb.downtime_series(tables), nb.trade_offs(tables)
+    bars = nb.part_bars(tables)
+    return [
+        Plot(
+            "downtime",
+            "Downtime of every run, by strategy",
+            _ranking(tables),
+            lambda: draw.downtime_overview(series),
+            None if series else "No run with a downtime.",
+        ),
+        Plot(
+            "parts",
+            "What the time went into, by tier",
+            _longest_parts(bars),
+            lambda: draw.work_parts(bars),
+            None if bars else "No strategy had work to do before it switched.",
+        ),
+        Plot(
+            "tradeoff",
+            "Downtime against memory",
+            "Strategies with less downtime stand lower, those with less memory further left; "
+            "hollow marks are the paper's.",
+            lambda: draw.trade_off(points, _paper_trade_offs(points)),
+            None if points else "No run with both a downtime and a measurement of memory.",
+        ),
+        _grid("fig11", "Pause and resume", ("pause-resume", "pause-resume-inprocess"), tables),
+        _grid("fig12", "Scenario A", ("switch-a1", "switch-a2"), tables),
+        _grid("fig13", "Scenario B", ("switch-b1", "switch-b2"), tables),
+        _drops("fig14", "faster", tables),
+        _drops("fig15", "slower", tables),
+    ]
+
+
+def _grid(name: str, what: str, strategies: tuple[str, ...], tables: Tables) -> Plot:
+    points = nb.grid_points(tables, strategies)
+    medians = [point.median.median for point in points]
+    finding = (
+        f"{what}: median downtime between {text.duration(min(medians))} and {text.duration(max(medians))} "
+        f"over {text.plural(len(points), 'cell')} of CPU and memory availability."
+        if medians
+        else ""
+    )
+    return Plot(
+        name,
+        f"{what}: downtime over CPU and memory availability (Fig. {name[3:]} of the paper)",
+        finding,
+        lambda: draw.downtime_grid(points),
+        None if points else f"{what}: no run with a downtime.",
+    )
+
+
+def _drops(name: str, speed: str, tables: Tables) -> Plot:
+    points = nb.drop_points(tables, to_faster=speed == "faster")
+    finding = "; ".join(
+        f"{strategy} between {text.percent(min(rates))} and {text.percent(max(rates))}"
+        for strategy in ordered(point.strategy for point in points)
+        if (rates := [point.rate.rate for point in points if point.strategy == strategy])
+    )
+    return Plot(
+        name,
+        f"Frames dropped during the downtime when the link gets {speed} (Fig. {name[3:]} of the paper)",
+        f"Drop rate over the frame rates measured: {finding}." if finding else "",
+        lambda: draw.drop_rates(points),
+        None if points else f"Link gets {speed}: no frame was offered during any downtime.",
+    )
+
+
+def _ranking(tables: Tables) -> str:
+    runs = moved(tables.downtime)
+    sentences = []
+    for model in models_of(runs):
+        of_model = runs[runs["model"] == model]
+        medians = {
+            strategy: median_interval(of(runs, model, strategy)["downtime_ms"]).median
+            for strategy in strategies_of(of_model)
+        }
+        shown = [f"{s} {text.duration(ms)}" for s, ms in sorted(medians.items(), key=lambda item: item[1])]
+        sentences.append(f"{model}, shortest first: {', '.join(shown)}.")
+    return " ".join(sentences)
+
+
+def _longest_parts(bars: list[nb.PartBar]) -> str:
+    sentences = []
+    for bar in bars:
+        total_ms = sum(ms for _, ms in bar.parts)
+        name, ms = max(bar.parts, key=lambda part: part[1])
+        if total_ms > 0:
+            share = text.percent(ms / total_ms)
+            sentences.append(f"{bar.model}, {bar.strategy}, {bar.tier}: {share} is {name.replace('_', ' ')}")
+    return "; ".join(sentences) + "." if sentences else ""
+
+
+def _paper_trade_offs(ours: list[nb.TradeOff]) -> list[nb.TradeOff]:
+    shown = {point.strategy for point in ours}
+    return [
+        nb.TradeOff(
+            "",
+            strategy,
+            paper().memory[strategy].total_mb / paper().memory[strategy].initial_mb,
+            Interval(downtime.ms, math.nan, math.nan, 1, 0.0),
+        )
+        for strategy, downtime in paper().downtime.items()
+        if strategy in shown
+    ]

@@ -1,0 +1,100 @@
+"""Numbers as a reader wants them: three significant digits, a fitting unit, and never a bare NaN."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from report.metrics.statistics import Interval, Rate
+
+NONE = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+_SECOND_MS = 1000.0
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """Return a number with so many significant digits, thousands separated, no exponent."""
+    if math.isnan(value):
+        return NONE
+    if value == 0:
+        return "0"
+    decimals = max(0, significant - 1 - math.floor(math.log10(abs(value))))
+    return f"{round(value, decimals):,.{decimals}f}"
+
+
+def duration(ms: float) -> str:
+    """Return a duration in ms, from 1 s on in s."""
+    if math.isnan(ms):
+        return NONE
+    return f"{digits(ms / _SECOND_MS)} s" if abs(ms) >= _SECOND_MS else f"{digits(ms)} ms"
+
+
+def durations(interval: Interval) -> str:
+    """Return ``median [low, high]`` in the unit of the median; a single value has no brackets."""
+    if math.isnan(interval.median):
+        return NONE
+    if math.isnan(interval.low):
+        return duration(interval.median)
+    in_s = abs(interval.median) >= _SECOND_MS
+    scale, unit = (_SECOND_MS, "s") if in_s else (1.0, "ms")
+    median, low, high = (digits(v / scale) for v in (interval.median, interval.low, interval.high))
+    return f"{median} {unit} [{low}, {high}]"
+
+
+def factor(interval: Interval) -> str:
+    """Return a ratio of medians with its interval."""
+    if math.isnan(interval.median):
+        return NONE
+    median, low, high = (digits(value, 2) for value in (interval.median, interval.low, interval.high))
+    return f"{median}{TIMES}" if math.isnan(interval.low) else f"{median}{TIMES} [{low}, {high}]"
+
+
+def certainty(interval: Interval) -> str:
+    """Say how many values an interval rests on and, where they are too few, what it is instead."""
+    if interval.n == 0:
+        return "no run"
+    if interval.n == 1:
+        return "n = 1, no interval"
+    short = f", range: covers {interval.coverage:.0%} only" if interval.is_short else ""
+    return f"n = {interval.n}{short}"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with one decimal where it matters."""
+    if math.isnan(share):
+        return NONE
+    points = 100 * share
+    return f"{points:.0f} %" if points in {0.0, 100.0} or 10 <= points <= 90 else f"{points:.1f} %"  # noqa: PLR2004
+
+
+def rate(value: Rate) -> str:
+    """Return a share of frames with its interval."""
+    if math.isnan(value.rate):
+        return NONE
+    return f"{percent(value.rate)} [{100 * value.low:.0f}, {100 * value.high:.0f}]"
+
+
+def megabytes(value: float) -> str:
+    """Return MB without decimals."""
+    return NONE if math.isnan(value) else f"{value:,.0f}"
+
+
+def speed(mbps: float) -> str:
+    """Return a link speed."""
+    return f"{mbps:g} Mbit/s"
+
+
+def direction(from_mbps: float, to_mbps: float) -> str:
+    """Return a change of speed."""
+    return f"{from_mbps:g} → {to_mbps:g} Mbit/s"
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """Return ``1 run``, ``2 runs``."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def listing(items: list[str]) -> str:
+    """Return ``a, b and c``."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else NONE

@@ -1,0 +1,55 @@
+"""Names, order and colours of strategies: fixed, so that no plot depends on what else is in it.
+
+Colours follow Okabe and Ito's colour-blind-safe palette, moved in lightness until each keeps a contrast of
+3:1 against its background, light and dark. Markers differ as well.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+INK = "#1b2027"
+MUTED = "#5b6470"
+RULE = "#d3d9e0"
+# How these colours are replaced where a figure stands in the page, which has a light and a dark look.
+PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)"}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a strategy is named and drawn: colour on light and on dark ground, matplotlib marker."""
+
+    name: str
+    light: str
+    dark: str
+    marker: str
+
+
+STRATEGIES = {
+    "pause-resume": Style("Pause and resume", "#c2410c", "#f58a5b", "s"),
+    "pause-resume-inprocess": Style("Pause and resume, in process", "#a16207", "#e3b341", "D"),
+    "switch-a1": Style("Switching A1: standby, own container", "#0b5fa5", "#5aa9e6", "o"),
+    "switch-a2": Style("Switching A2: standby, same container", "#2089c9", "#8fd0ff", "^"),
+    "switch-b1": Style("Switching B1: new container", "#0a7a58", "#3ecf9f", "v"),
+    "switch-b2": Style("Switching B2: same container", "#a8447f", "#ec8fc4", "P"),
+}
+SPARE = (("#5b4bb5", "#a99cf5", "X"), ("#57606a", "#b3bdc8", "*"), ("#7d4e2d", "#d9a27a", "h"))
+
+
+def style(strategy: str) -> Style:
+    """Return a strategy's style; one that the paper does not have gets a spare colour by its name."""
+    if strategy in STRATEGIES:
+        return STRATEGIES[strategy]
+    light, dark, marker = SPARE[zlib.crc32(strategy.encode()) % len(SPARE)]
+    return Style(strategy, light, dark, marker)
+
+
+def ordered(strategies: Iterable[str]) -> list[str]:
+    """Sort strategies: the paper's in the order of Table I, then ours by name."""
+    rank = {strategy: index for index, strategy in enumerate(STRATEGIES)}
+    return sorted(set(strategies), key=lambda strategy: (rank.get(strategy, len(rank)), strategy))

@@ -1,0 +1,133 @@
+"""The section on downtime: table, parts, and where our figures differ from the paper's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from report import text
+from report.metrics.statistics import median_interval
+from report.reference import paper
+from report.summaries import downtime_summaries, models_of, moved, of, part_summaries, strategies_of
+from report.view.grid import Cell, Column, Grid, group_by_first, numeric
+
+if TYPE_CHECKING:
+    from report.reference import PaperDowntime
+    from report.summaries import DowntimeSummary, PartSummary
+    from report.tables import Tables
+
+_NAMES = {
+    "t_update_ms": "t_update",
+    "t_initialisation_ms": "t_initialisation",
+    "t_exec_ms": "t_exec",
+    "t_switch_ms": "t_switch",
+}
+SIMILAR = 1.25  # up to this factor we do not speak of a difference
+
+
+def downtime_grid(tables: Tables) -> Grid:
+    """Return the table of downtimes by model, strategy and direction."""
+    return Grid(
+        "table-downtime",
+        "Downtime by strategy and direction, median with 95 % interval over all runs that are ok",
+        [
+            Column("Strategy"),
+            Column("Change"),
+            numeric("Downtime", "median [95 %]"),
+            numeric("n", "runs"),
+            numeric("Outage", "no frame accepted"),
+            numeric("Degraded", "served on the old partition"),
+            numeric("Service gap", "seen by the device"),
+            Column("Consists of", "medians"),
+            numeric("Paper"),
+            numeric("Ours / paper"),
+        ],
+        group_by_first([(row.model, _row(row)) for row in downtime_summaries(tables.downtime)]),
+    )
+
+
+def parts_grid(tables: Tables) -> Grid:
+    """Return the table of what each tier spent its time on."""
+    return Grid(
+        "table-parts",
+        "Parts of the work before the new partition serves, median over both directions. "
+        "Edge and cloud work at the same time.",
+        [Column("Strategy"), Column("Tier"), Column("Part"), numeric("Time", "median [95 %]"), numeric("n")],
+        group_by_first([(part.model, _part_row(part)) for part in part_summaries(tables.parts)]),
+    )
+
+
+def differences(tables: Tables) -> list[str]:
+    """Say where our downtime differs from the paper's, and which part of the work it consists of."""
+    runs = moved(tables.downtime)
+    parts = part_summaries(tables.parts)
+    sentences = []
+    for model in models_of(runs):
+        for strategy in strategies_of(runs[runs["model"] == model]):
+            reference = paper().downtime.get(strategy)
+            ours_ms = median_interval(of(runs, model, strategy)["downtime_ms"]).median
+            if reference is None or not _differs(ours_ms, reference):
+                continue
+            work = [part for part in parts if (part.model, part.strategy) == (model, strategy)]
+            sentences.append(
+                f"{model}, {strategy}: {text.duration(ours_ms)}, {text.digits(ours_ms / reference.ms, 2)} "
+                f"times the paper's {reference.shown}.{_why(work)}"
+            )
+    return sentences
+
+
+def _row(row: DowntimeSummary) -> list[Cell]:
+    reference = paper().downtime.get(row.strategy)
+    ratio = row.downtime.median / reference.ms if reference else None
+    consists = [f"{_NAMES[name]} {text.duration(part.median)}" for name, part in row.components.items()]
+    gap_note = f"± {text.duration(row.gap_resolution_ms)}" if row.service_gap.n else "clocks not compared"
+    return [
+        Cell(row.strategy, swatch=row.strategy),
+        Cell(text.direction(row.from_mbps, row.to_mbps)),
+        Cell(text.durations(row.downtime), note=_reservation(row)),
+        Cell(f"{row.downtime.n}", note=text.plural(row.cells, "cell")),
+        Cell(text.duration(row.outage.median)),
+        Cell(text.duration(row.degraded.median)),
+        Cell(text.duration(row.service_gap.median), note=gap_note),
+        Cell(", ".join(consists)),
+        Cell(reference.shown, note=reference.where) if reference else Cell(text.NONE, note="not in the paper"),
+        Cell(f"{text.digits(ratio, 2)}{text.TIMES}" if ratio is not None else text.NONE),
+    ]
+
+
+def _reservation(row: DowntimeSummary) -> str:
+    if row.downtime.n == 1:
+        return "one run, no interval"
+    return f"range, covers {row.downtime.coverage:.0%}" if row.downtime.is_short else ""
+
+
+def _part_row(part: PartSummary) -> list[Cell]:
+    return [
+        Cell(part.strategy, swatch=part.strategy),
+        Cell(part.tier),
+        Cell(part.part.replace("_", " ")),
+        Cell(text.durations(part.took)),
+        Cell(f"{part.took.n}"),
+    ]
+
+
+def _differs(ours_ms: float, reference: PaperDowntime) -> bool:
+    if reference.relation == "below":
+        return ours_ms > reference.ms
+    return not 1 / SIMILAR <= ours_ms / reference.ms <= SIMILAR
+
+
+def _why(parts: list[PartSummary]) -> str:
+    """Name the largest parts of the tier that works longest."""
+    totals: dict[str, float] = {}
+    for part in parts:
+        totals[part.tier] = totals.get(part.tier, 0.0) + part.took.median
+    slowest = max(totals, key=lambda tier: totals[tier], default=None)
+    if slowest is None or totals[slowest] <= 0:
+        return ""
+    own = sorted((p for p in parts if p.tier == slowest), key=lambda p: p.took.median, reverse=True)
+    named = [
+        f"{part.part.replace('_', ' ')} {text.duration(part.took.median)} "
+        f"({text.percent(part.took.median / totals[slowest])})"
+        for part in own[:3]
+    ]
+    return f" The {slowest} works longest, {text.duration(totals[slowest])}: mostly {text.listing(named)}."

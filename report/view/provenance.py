@@ -1,0 +1,145 @@
+"""The section on provenance: hosts, versions, choices, clocks and the blocks of raw logs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from report import text
+from report.view.grid import Cell, Column, Grid, Group, group_by_first, numeric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from report.load import Block, Results
+
+_ROLES = ("device", "edge", "cloud")
+_US = 1e-3  # of a nanosecond
+
+
+def hosts_grid(blocks: Iterable[Block]) -> Grid:
+    """Return the facts of the hosts, a column each; where blocks differ all values are named."""
+    facts: dict[str, dict[str, list[str]]] = {}
+    roles: list[str] = []
+    for block in blocks:
+        for role, of_host in block.record.hosts.items():
+            if role not in roles:
+                roles.append(role)
+            for name, value in _flat(of_host):
+                _add(facts.setdefault(name, {}).setdefault(role, []), value)
+    roles.sort(key=lambda role: _ROLES.index(role) if role in _ROLES else len(_ROLES))
+    rows = [
+        [Cell(_words(name)), *(Cell(" / ".join(by_role.get(role, [text.NONE]))) for role in roles)]
+        for name, by_role in facts.items()
+    ]
+    return Grid("table-hosts", "Facts of the hosts", [Column("Fact"), *map(Column, roles)], [Group("", rows)])
+
+
+def choices_grid(blocks: Iterable[Block]) -> Grid:
+    """Return what is in use where there is a choice."""
+    rows = _distinct(block.record.choices for block in blocks)
+    return Grid("table-choices", "What was in use", [Column("Choice"), Column("In use")], [Group("", rows)])
+
+
+def models_grid(blocks: Iterable[Block]) -> Grid:
+    """Return the facts of the models."""
+    by_model: dict[str, list[dict[str, Any]]] = {}
+    for block in blocks:
+        by_model.setdefault(block.record.model, []).append(block.record.model_facts)
+    groups = [Group(model, _distinct(facts)) for model, facts in by_model.items()]
+    return Grid("table-models", "The models that ran", [Column("Fact"), Column("Value")], groups)
+
+
+def clocks_grid(blocks: Iterable[Block]) -> Grid:
+    """Return the clock offsets against the controller: widest bound and largest drift over the blocks."""
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for block in blocks:
+        for role, before in block.record.clock_before.items():
+            after = block.record.clock_after.get(role, before)
+            drift_us = abs(after.offset_ns - before.offset_ns) * _US
+            rows.setdefault(role, []).append((max(before.bound_ns, after.bound_ns) * _US, drift_us))
+    return Grid(
+        "table-clocks",
+        "Clocks of the hosts against the controller's, by probes with the shortest round trip",
+        [
+            Column("Host"),
+            numeric("Bound, widest", "µs"),
+            numeric("Drift within a block, largest", "µs"),
+            numeric("n", "blocks"),
+        ],
+        [
+            Group(
+                "",
+                [
+                    [
+                        Cell(role),
+                        Cell(f"± {text.digits(max(bound for bound, _ in found))}"),
+                        Cell(text.digits(max(drift for _, drift in found))),
+                        Cell(f"{len(found)}"),
+                    ]
+                    for role, found in rows.items()
+                ],
+            )
+        ],
+    )
+
+
+def blocks_grid(results: Results) -> Grid:
+    """Return every block of raw logs with the code and config that made it."""
+    return Grid(
+        "table-blocks",
+        "Blocks of raw logs below the results folder; each holds run.json, the logs of frames, events and memory, "
+        "and what the agents printed",
+        [
+            Column("Raw logs"),
+            numeric("Runs"),
+            Column("Commit"),
+            Column("Config"),
+            Column("Started (UTC)"),
+            numeric("Took"),
+            numeric("of it observing"),
+        ],
+        group_by_first([(block.record.model, _block_row(block)) for block in results.blocks]),
+    )
+
+
+def _block_row(block: Block) -> list[Cell]:
+    record = block.record
+    return [
+        Cell(block.source),
+        Cell(f"{sum(run.run > 0 for run in record.runs)}"),
+        Cell(f"{record.commit[:10]}{' + changes' if record.dirty else ''}"),
+        Cell(record.config_hash[:12]),
+        Cell(record.started_utc.replace("T", " ").removesuffix("Z")),
+        Cell(text.duration(record.duration_s * 1000)),
+        Cell(text.duration(record.phases.observation_s * 1000)),
+    ]
+
+
+def _distinct(mappings: Iterable[dict[str, Any]]) -> list[list[Cell]]:
+    found: dict[str, list[str]] = {}
+    for mapping in mappings:
+        for name, value in _flat(mapping):
+            _add(found.setdefault(name, []), value)
+    return [[Cell(_words(name)), Cell(" / ".join(values))] for name, values in found.items()]
+
+
+def _flat(mapping: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(name, _shown(value)) for name, value in mapping.items()]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
+        return ", ".join(f"{item.get('index', '')} {item['name']}".strip() for item in value)
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _add(values: list[str], value: str) -> None:
+    if value not in values:
+        values.append(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
