@@ -4,6 +4,9 @@ CONFIG ?= config/default.yaml
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# Where the report of CONFIG goes.
+RESULTS = $(or $(shell sed -n 's/^results: *//p' $(CONFIG) 2>/dev/null),results)
+
 LOCK = uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \
        --no-emit-index-url --no-header $(UPGRADE) pyproject.toml
 LOCKS := hosts/requirements
@@ -22,7 +25,7 @@ setup-dev: ## The same, and what tests and checks need
 
 reproduce: setup ## Run the experiments of CONFIG=config/default.yaml and render the report
 	snakemake --cores all --configfile $(CONFIG)
-	@echo "The report is $(CURDIR)/results/report/index.html"
+	@echo "The report is $(RESULTS)/report/index.html"
 
 plan: setup ## Say what CONFIG would run, and how long it takes
 	python -m hosts.plan --config $(CONFIG)
@@ -53,5 +56,5 @@ clean-testbed: setup ## Remove whatever a local testbed left on this machine
 	python -m hosts.testbed --reap --all
 
 clean: ## Remove caches; results and .venv stay
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .snakemake
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find hosts report rules tests workers -name __pycache__ -prune -exec rm -rf {} +

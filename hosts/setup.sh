@@ -31,23 +31,31 @@ fail() {
     exit 1
 }
 
+wrong_call() {
+    usage >&2
+    exit 2
+}
+
 parse_arguments() {
     while (($#)); do
         case $1 in
             --role)
-                (($# > 1)) || { usage >&2 && exit 2; }
+                (($# > 1)) || wrong_call
                 role=$2
                 shift
                 ;;
             --check) check_only=true ;;
-            -h | --help) usage && exit 0 ;;
-            *) usage >&2 && exit 2 ;;
+            -h | --help)
+                usage
+                exit
+                ;;
+            *) wrong_call ;;
         esac
         shift
     done
     case $role in
         controller | device | edge | cloud | dev) ;;
-        *) usage >&2 && exit 2 ;;
+        *) wrong_call ;;
     esac
 }
 
