@@ -8,6 +8,7 @@ memory measured for two pipelines is that of two pipelines.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import time
@@ -16,17 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workers.errors import PartitionError
-from workers.partition import PartitionPoint, resolve, split
+from workers.partition import resolve, split
 from workers.partition_models import preprocess
 from workers.store import ALIGNMENT_BYTES, ARCHITECTURE, WEIGHTS, StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import ModuleType
 
     from numpy.typing import DTypeLike, NDArray
 
-    Array = NDArray[np.generic]
+    from workers.partition import PartitionPoint
+
+    Array = NDArray[Any]
 
 
 class Part:
@@ -56,9 +60,7 @@ class Part:
             ValueError: `array` has another shape or type than this part takes.
         """
         if array.shape != self._shape or array.dtype != self._dtype:
-            raise ValueError(
-                f"this part takes {self._dtype} {self._shape}, but was given {array.dtype} {array.shape}"
-            )
+            raise ValueError(f"this part takes {self._dtype} {self._shape}, but was given {array.dtype} {array.shape}")
         # A memoryview of an eager tensor is its own memory; .numpy() would copy it.
         return np.asarray(memoryview(self._run(array)))
 
@@ -84,7 +86,7 @@ class LoadedModel:
         """
         meta = StoredModel.read(folder)
         started_ns = time.monotonic_ns()
-        _import_tensorflow()
+        _tensorflow()
         imported_ns = time.monotonic_ns()
         weights = _read_aligned(folder / WEIGHTS, meta.weights_bytes)
         read_ns = time.monotonic_ns()
@@ -102,7 +104,7 @@ class LoadedModel:
         return self.meta.points
 
     def build_head(self, index: int) -> Part:
-        """Build the head of the point with this index: uint8 RGB frame (H, W, C) -> tensor of the point's shape.
+        """Build the head of a point: uint8 RGB frame (H, W, C) -> float32 tensor of the point's shape.
 
         It preprocesses the frame; at the input point it does no more than that.
 
@@ -111,15 +113,15 @@ class LoadedModel:
         """
         started_ns = time.monotonic_ns()
         head, _ = split(self._model, resolve(self.points, index))
-        how = self.meta.preprocess
+        tf = _tensorflow().tf
 
         def run(frame: Any) -> Any:
-            return head(preprocess(_as_float(frame), how), training=False)
+            return head(preprocess(tf.cast(frame, tf.float32), self.meta.preprocess), training=False)
 
         return _make_part(run, self.meta.input_shape, self.meta.input_dtype, started_ns)
 
     def build_tail(self, index: int) -> Part:
-        """Build the tail of the point with this index: float32 tensor of its shape -> logits (classes,).
+        """Build the tail of a point: float32 tensor of the point's shape -> logits (classes,).
 
         At the output point it is the identity.
 
@@ -129,10 +131,9 @@ class LoadedModel:
         started_ns = time.monotonic_ns()
         point = resolve(self.points, index)
         _, tail = split(self._model, point)
+        tf = _tensorflow().tf
 
         def run(tensor: Any) -> Any:
-            from workers.partition_keras import tf  # noqa: PLC0415
-
             return tf.reshape(tail(tensor, training=False), (1, self.meta.classes))
 
         return _make_part(run, point.output_shape, "float32", started_ns)
@@ -142,18 +143,17 @@ def _elapsed_ms(since_ns: int) -> float:
     return (time.monotonic_ns() - since_ns) / 1e6
 
 
-def _import_tensorflow() -> None:
-    """Import TensorFlow and give it as many threads as this process has CPUs.
-
-    Its own default counts the machine's CPUs, not those that an affinity mask or a cpuset leave.
-    """
-    from workers.partition_keras import tf  # noqa: PLC0415
+@functools.cache
+def _tensorflow() -> ModuleType:
+    """Import TensorFlow, giving it as many threads as this process has CPUs, and Keras."""
+    from workers import partition_keras as backend  # noqa: PLC0415 - takes seconds
 
     cpus = len(os.sched_getaffinity(0))
     # Once TensorFlow has run anything in this process, its threads stay as they are.
     with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(cpus)
-        tf.config.threading.set_inter_op_parallelism_threads(cpus)
+        backend.tf.config.threading.set_intra_op_parallelism_threads(cpus)
+        backend.tf.config.threading.set_inter_op_parallelism_threads(cpus)
+    return backend
 
 
 def _read_aligned(path: Path, size: int) -> NDArray[np.uint8]:
@@ -180,41 +180,45 @@ def _assemble(architecture: str, meta: StoredModel, weights: NDArray[np.uint8]) 
     Within a stateless scope variables get no value until the scope ends; then Keras asks their initialisers,
     which here hand over the memory of the file. Neither random values nor zeros are ever made.
     """
-    from workers.partition_keras import keras  # noqa: PLC0415
+    keras, from_dlpack = _tensorflow().keras, _tensorflow().tf.experimental.dlpack.from_dlpack
+
+    def hand_over(values: Any) -> Callable[..., Any]:
+        return lambda *_args, **_options: from_dlpack(values.__dlpack__())  # keeps the memory alive
 
     with keras.StatelessScope():
-        model = keras.models.model_from_json(architecture)
-        expected = [(stored.shape, stored.dtype) for stored in meta.variables]
-        found = [(tuple(variable.shape), variable.dtype) for variable in model.variables]
-        if expected != found:
-            keras.utils.clear_session()  # or leaving the scope would draw values for all of them
-            raise PartitionError(
-                f"stored model {meta.digest[:12]} was made with Keras {meta.keras}; here Keras "
-                f"{keras.__version__} lays out its variables otherwise. Install the same version on all hosts."
-            )
+        model = _rebuild(architecture, meta)
         for variable, stored in zip(model.variables, meta.variables, strict=True):
             size = math.prod(stored.shape) * np.dtype(stored.dtype).itemsize
             values = weights[stored.offset : stored.offset + size].view(stored.dtype).reshape(stored.shape)
-            variable._initializer = _hand_over(values)  # noqa: SLF001 - no public way without a copy
+            variable._initializer = hand_over(values)  # noqa: SLF001 - no public way without a copy
     return model
 
 
-def _hand_over(values: Array) -> Callable[..., Any]:
-    """Return an initialiser that gives `values` to TensorFlow, which keeps the memory alive."""
-    from workers.partition_keras import tf  # noqa: PLC0415
+def _rebuild(architecture: str, meta: StoredModel) -> Any:
+    """Return the Keras model after checking that its variables are those that were stored."""
+    keras = _tensorflow().keras
+    try:
+        model = keras.models.model_from_json(architecture)
+    except (ValueError, TypeError, KeyError) as error:
+        keras.utils.clear_session()  # or leaving the scope would draw values for what was built
+        raise PartitionError(f"{_cannot_rebuild(meta)}: {error}") from error
+    expected = [(stored.shape, stored.dtype) for stored in meta.variables]
+    if expected != [(tuple(variable.shape), variable.dtype) for variable in model.variables]:
+        keras.utils.clear_session()
+        raise PartitionError(f"{_cannot_rebuild(meta)}: its variables are laid out otherwise.")
+    return model
 
-    return lambda *_args, **_options: tf.experimental.dlpack.from_dlpack(values.__dlpack__())
 
-
-def _as_float(frame: Any) -> Any:
-    from workers.partition_keras import tf  # noqa: PLC0415
-
-    return tf.cast(frame, tf.float32)
+def _cannot_rebuild(meta: StoredModel) -> str:
+    return (
+        f"stored model {meta.digest[:12]} ({meta.model}) was made with Keras {meta.keras} and cannot be rebuilt "
+        f"with Keras {_tensorflow().keras.__version__}; all hosts need the same version"
+    )
 
 
 def _make_part(run: Callable[[Any], Any], shape: tuple[int, ...], dtype: str, started_ns: int) -> Part:
     """Trace `run`, which takes and returns a batch of one, and warm it."""
-    from workers.partition_keras import tf  # noqa: PLC0415
+    tf = _tensorflow().tf
 
     def one(array: Any) -> Any:
         return tf.cast(run(array[tf.newaxis])[0], tf.float32)

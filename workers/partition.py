@@ -71,9 +71,7 @@ def find_points(model: Any) -> tuple[PartitionPoint, ...]:
             )
         size = math.prod(shape) * _FLOAT32_BYTES
         before = sum(params[: cut.position])
-        points.append(
-            PartitionPoint(cut.position, name, cut.block, tuple(shape), size, before, sum(params) - before)
-        )
+        points.append(PartitionPoint(cut.position, name, cut.block, tuple(shape), size, before, sum(params) - before))
     return tuple(points)
 
 

@@ -37,10 +37,11 @@ class CallGraph(NamedTuple):
 
     def operations(self) -> list[Operation]:
         """Return the calls as plain operations over tensor ids."""
-        return [
-            Operation(_tensor_ids(call.input_tensors), _tensor_ids(call.output_tensors))
-            for call in self.calls
-        ]
+
+        def ids(tensors: list[Any]) -> tuple[int, ...]:
+            return tuple(map(id, tensors))
+
+        return [Operation(ids(call.input_tensors), ids(call.output_tensors)) for call in self.calls]
 
     def tensor(self, identity: Hashable) -> Any:
         """Return the symbolic tensor with this id."""
@@ -52,15 +53,6 @@ class CallGraph(NamedTuple):
             call.operation.count_params() if isinstance(call.operation, keras.layers.Layer) else 0
             for call in self.calls
         ]
-
-
-def _tensor_ids(tensors: list[Any]) -> tuple[int | tuple[str, int], ...]:
-    """Return the ids of tensors, and one more for each mask that travels beside its tensor.
-
-    A masked tensor therefore counts as two, so that a cut, which sends one, is not offered there.
-    """
-    masks = tuple(("mask", id(t)) for t in tensors if getattr(t, "_keras_mask", None) is not None)
-    return (*map(id, tensors), *masks)
 
 
 def read_graph(model: Any) -> CallGraph:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workers.errors import PartitionError
-from workers.partition import PartitionPoint  # noqa: TC001 - msgspec reads the annotations
+from workers.partition import PartitionPoint
 from workers.partition_models import Application, Factory, ModelFile, ModelSource, Preprocess, parse_source
 
 if TYPE_CHECKING:
@@ -148,9 +148,7 @@ def _keras_version() -> str:
     try:
         return importlib.metadata.version("keras")  # without the seconds that its import takes
     except importlib.metadata.PackageNotFoundError as error:
-        raise PartitionError(
-            "TensorFlow is not installed here. Install it with: pip install '.[inference]'"
-        ) from error
+        raise PartitionError("TensorFlow is not installed here. Install it with: pip install '.[inference]'") from error
 
 
 def hash_file(path: Path) -> str:
@@ -238,9 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="MODEL",
         help="a name of keras.applications in lower case, a .keras file, or package.module:factory",
     )
-    parser.add_argument(
-        "--weights", default="random", help="random (seeded; the default), imagenet, or a weights file"
-    )
+    parser.add_argument("--weights", default="random", help="random (seeded; the default), imagenet, or a weights file")
     parser.add_argument("--seed", type=int, default=0, help="of random weights (default 0)")
     parser.add_argument("--store", type=Path, required=True, help="the store's folder")
     arguments = parser.parse_args(argv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +13,7 @@ import numpy as np
 from workers.errors import PartitionError
 from workers.partition import find_points
 from workers.partition_keras import keras
-from workers.partition_models import Application, ModelSource, build_model, preprocess
+from workers.partition_models import Application, ModelSource, Preprocess, build_model, preprocess
 from workers.store import (
     ALIGNMENT_BYTES,
     ARCHITECTURE,
@@ -39,8 +40,8 @@ def make_model(source: ModelSource, request: Request, weights: str, folder: Path
         PartitionError: a model or weights that cannot be used.
     """
     keras.utils.clear_session()  # names that Keras makes up count from the start: same model, same digest
-    if request.seed is not None:
-        keras.utils.set_random_seed(request.seed)
+    # Also where all weights come from a file: a dropout layer's own seed is drawn, and is a variable too.
+    keras.utils.set_random_seed(request.seed or 0)
     model = _build(source, request, weights)
     architecture = _architecture(model)
     (folder / ARCHITECTURE).write_bytes(architecture)
@@ -73,7 +74,7 @@ def _build(source: ModelSource, request: Request, weights: str) -> Any:
     if request.weights.startswith("sha256:"):
         _load_weights(model, weights)
     elif isinstance(source, Application):
-        _calibrate(model, source, request.seed)
+        calibrate(model, source.preprocess, request.seed)
     return model
 
 
@@ -90,12 +91,15 @@ def _download(source: ModelSource) -> Any:
 
 def _load_weights(model: Any, path: str) -> None:
     try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+        with warnings.catch_warnings():
+            # Where a file lacks a layer, Keras warns and leaves that layer's weights random.
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
         raise PartitionError(f"weights {path} do not fit model {model.name!r}: {error}") from error
 
 
-def _calibrate(model: Any, source: Application, seed: int | None) -> None:
+def calibrate(model: Any, how: Preprocess, seed: int | None) -> None:
     """Give batch normalisation the statistics of seeded frames.
 
     With the initial ones (mean 0, variance 1) random weights let the signal fade: MobileNetV2's logits are
@@ -108,7 +112,7 @@ def _calibrate(model: Any, source: Application, seed: int | None) -> None:
     for layer in layers:
         layer.momentum = 0.0  # one call in training then sets the moving statistics to the batch's
     frames = _draw_frames(model.inputs[0].shape[1:], seed)
-    model(preprocess(frames, source.preprocess).astype(np.float32), training=True)
+    model(preprocess(frames, how).astype(np.float32), training=True)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
 

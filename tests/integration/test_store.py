@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import msgspec
+import numpy as np
+import pytest
+
+from workers.errors import PartitionError
+from workers.store import META, WEIGHTS, Stored, StoredModel, check_stored, main, put
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    # Keras's own saving of models, under NumPy 2.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+]
+models = pytest.importorskip("tests.models")
+keras = models.keras
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    path = tmp_path / "mine.keras"
+    models.normalised().save(path)
+    return path
+
+
+def run(capsys, *arguments):
+    status = main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return status, printed
+
+
+def test_the_command_prints_digest_and_path(capsys, tmp_path):
+    status, printed = run(capsys, "mobilenetv2", "--seed", 3, "--store", tmp_path)
+    stored = msgspec.json.decode(printed.out, type=Stored)
+    meta = StoredModel.read(tmp_path / stored.digest)
+    assert status == 0
+    assert stored.path == str(tmp_path / stored.digest)
+    assert not stored.reused
+    assert (meta.model, meta.weights, meta.seed, meta.preprocess) == ("mobilenetv2", "random", 3, "tf")
+    assert (meta.input_shape, meta.input_dtype, meta.classes) == ((224, 224, 3), "uint8", 1000)
+    assert len(meta.points) == 76
+    check_stored(tmp_path / stored.digest)
+
+
+def test_the_same_request_is_answered_without_tensorflow(tmp_path, model_file):
+    made = put(str(model_file), "random", 0, tmp_path / "store")
+    again = (
+        "import sys; from workers.store import main; "
+        f"status = main([{str(model_file)!r}, '--store', {str(tmp_path / 'store')!r}]); "
+        "sys.exit(status or 'tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", again], capture_output=True, check=True)
+    assert msgspec.json.decode(done.stdout, type=Stored) == Stored(made.digest, made.path, reused=True)
+
+
+def test_the_same_content_gets_the_same_digest_whatever_was_made_before(tmp_path):
+    first = put("mobilenetv3small", "random", 7, tmp_path / "one")
+    models.residual()
+    second = put("mobilenetv3small", "random", 7, tmp_path / "two")
+    other = put("mobilenetv3small", "random", 8, tmp_path / "two")
+    assert first.digest == second.digest != other.digest
+
+
+def test_content_that_is_there_is_used_even_where_the_request_is_forgotten(tmp_path, model_file):
+    first = put(str(model_file), "random", 0, tmp_path / "store")
+    for request in (tmp_path / "store" / "requests").iterdir():
+        request.unlink()
+    assert put(str(model_file), "random", 0, tmp_path / "store") == Stored(first.digest, first.path, reused=True)
+    assert [path.name for path in (tmp_path / "store").glob(".*")] == []
+
+
+def test_a_request_whose_model_was_removed_is_made_again(tmp_path, model_file):
+    made = put(str(model_file), "random", 0, tmp_path / "store")
+    for file in (tmp_path / "store" / made.digest).iterdir():
+        file.unlink()
+    (tmp_path / "store" / made.digest).rmdir()
+    assert put(str(model_file), "random", 0, tmp_path / "store") == made
+
+
+def test_a_file_is_known_by_its_content(tmp_path, model_file):
+    before = put(str(model_file), "random", 0, tmp_path / "store")
+    models.residual().save(model_file)
+    after = put(str(model_file), "random", 0, tmp_path / "store")
+    assert (before.reused, after.reused) == (False, False)
+    assert before.digest != after.digest
+
+
+def test_a_factory_is_asked_again_each_time_under_the_seed(tmp_path):
+    made = [put("tests.models:residual", "random", seed, tmp_path).digest for seed in (1, 1, 2)]
+    assert made[0] == made[1] != made[2]
+    assert StoredModel.read(tmp_path / made[0]).weights == "own"
+
+
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+def test_weights_from_a_file_are_those_of_the_file(tmp_path, ending):
+    keras.utils.set_random_seed(1)
+    original = models.residual()
+    path = tmp_path / f"original{ending}"
+    (original.save if ending == ".keras" else original.save_weights)(path)
+    stored = put("tests.models:residual", str(path), 99, tmp_path / "store")
+    meta = StoredModel.read(tmp_path / "store" / stored.digest)
+    raw = (tmp_path / "store" / stored.digest / WEIGHTS).read_bytes()
+    for variable, described in zip(original.variables, meta.variables, strict=True):
+        expected = variable.numpy()
+        assert raw[described.offset : described.offset + expected.nbytes] == expected.tobytes()
+        assert described.offset % 64 == 0
+    assert meta.seed is None
+    assert meta.weights.startswith("sha256:")
+
+
+def test_weights_of_another_model_are_refused(capsys, tmp_path):
+    models.sequential().save_weights(tmp_path / "other.weights.h5")
+    weights = tmp_path / "other.weights.h5"
+    status, printed = run(capsys, "tests.models:residual", "--weights", weights, "--store", tmp_path / "store")
+    assert status == 2
+    assert "do not fit model 'residual'" in printed.err
+    assert list((tmp_path / "store").glob(".making*")) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "said"),
+    [
+        ("vgg19", "nowhere.h5", "there is no such file"),
+        ("tests.models:residual", "imagenet", "has no imagenet weights"),
+        ("tests.models:two_inputs", "random", "2 inputs"),
+        ("vgg20", "random", "nearest: vgg19"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(capsys, tmp_path, model, weights, said):
+    status, printed = run(capsys, model, "--weights", weights, "--store", tmp_path)
+    assert (status, printed.out) == (2, "")
+    assert said in printed.err
+
+
+def test_a_failed_download_says_what_to_do(tmp_path):
+    # A proxy on a port that nobody listens on: no network is needed, or used, to fail.
+    away = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    command = [sys.executable, "-m", "workers.store", "mobilenetv2", "--weights", "imagenet"]
+    done = subprocess.run(
+        [*command, "--store", str(tmp_path)],
+        env={**os.environ, **away},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--weights FILE" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_random_weights_give_logits_that_depend_on_the_frame():
+    model = models.application("mobilenetv2", 64)
+    frames = np.stack([models.frame((64, 64, 3), seed) for seed in (1, 2)]) / 127.5 - 1
+    one, two = model(frames.astype(np.float32)).numpy()
+    assert one.std() > 0.1
+    assert np.abs(one - two).max() > 0.01 * np.abs(one).max()
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert {layer.momentum for layer in norms} == {0.999}
+
+
+def test_damage_is_found(tmp_path):
+    stored = put("tests.models:residual", "random", 0, tmp_path)
+    weights = tmp_path / stored.digest / WEIGHTS
+    raw = bytearray(weights.read_bytes())
+    raw[0] ^= 1
+    weights.write_bytes(raw)
+    with pytest.raises(PartitionError, match="is damaged"):
+        check_stored(tmp_path / stored.digest)
+
+
+def test_another_version_is_refused(tmp_path):
+    stored = put("tests.models:residual", "random", 0, tmp_path)
+    meta = tmp_path / stored.digest / META
+    meta.write_text(meta.read_text().replace('"schema_version":1', '"schema_version":99'))
+    with pytest.raises(PartitionError, match=r"version 99, this program reads 1.*workers.store"):
+        StoredModel.read(tmp_path / stored.digest)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(PartitionError, match="holds no stored model"):
+        StoredModel.read(tmp_path)
