@@ -114,9 +114,12 @@ class ProcessRuntime:
 
     def remove(self, name: str) -> None:
         """See `Runtime.remove`."""
+        folder = self._state_folder(name)
         with suppress(ContainerError):  # removed already, or never started
             self._group(name).remove()
-        shutil.rmtree(self._state_folder(name), ignore_errors=True)
+            # The waiting shell must be done with the folder before another container gets the name.
+            _exit_code(folder, wait=(folder / "pid").exists())
+        shutil.rmtree(folder, ignore_errors=True)
 
     def undo(self, name: str) -> list[list[str]]:
         """See `Runtime.undo`."""
