@@ -95,6 +95,11 @@ def plural(count: int, noun: str, nouns: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
+def moment(utc: str) -> str:
+    """Return an ISO time stamp to the second, as a reader writes it."""
+    return utc[: len("2026-01-01T00:00:00")].replace("T", " ")
+
+
 def listing(items: list[str]) -> str:
     """Return ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else NONE

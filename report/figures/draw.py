@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from report.figures.numbers import DowntimeSeries, DropPoint, GridPoint, PartBar, TradeOff
     from report.metrics.statistics import Interval
 
+_LEGEND_COLUMN_INCHES = 3.0
 _MEMORY_SHADES = ("#0b5fa5", "#2089c9", "#0a7a58", "#a16207", "#c2410c")
 _PART_SHADES = ("#0b5fa5", "#c2410c", "#0a7a58", "#a8447f", "#a16207", "#2089c9", "#5b4bb5", "#57606a")
 
@@ -192,4 +193,5 @@ def _mark(label: str, colour: str, marker: str, size: float = 6) -> Line2D:
 
 
 def _legend(figure: Figure, marks: Sequence[Line2D]) -> None:
-    figure.legend(handles=list(marks), loc="outside lower left", ncols=min(3, len(marks)))
+    room = int(figure.get_figwidth() // _LEGEND_COLUMN_INCHES)
+    figure.legend(handles=list(marks), loc="outside lower left", ncols=max(1, min(room, len(marks))))

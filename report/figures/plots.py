@@ -126,14 +126,21 @@ def _ranking(tables: Tables) -> str:
 
 
 def _longest_parts(bars: list[nb.PartBar]) -> str:
-    sentences = []
+    """Name, for the tier that works longest, the part that takes most of its time."""
+    longest: dict[tuple[str, str], tuple[float, str]] = {}
     for bar in bars:
         total_ms = sum(ms for _, ms in bar.parts)
         name, ms = max(bar.parts, key=lambda part: part[1])
-        if total_ms > 0:
-            share = text.percent(ms / total_ms)
-            sentences.append(f"{bar.model}, {bar.strategy}, {bar.tier}: {share} is {name.replace('_', ' ')}")
-    return "; ".join(sentences) + "." if sentences else ""
+        if total_ms > longest.get((bar.model, bar.strategy), (0.0, ""))[0]:
+            finding = f"{name.replace('_', ' ')} {text.percent(ms / total_ms)} ({bar.tier})"
+            longest[bar.model, bar.strategy] = (total_ms, finding)
+    models = dict.fromkeys(model for model, _ in longest)
+    return " ".join(
+        f"Largest part for {model}: "
+        + ", ".join(f"{strategy} {finding}" for (of, strategy), (_, finding) in longest.items() if of == model)
+        + "."
+        for model in models
+    )
 
 
 def _paper_trade_offs(ours: list[nb.TradeOff]) -> list[nb.TradeOff]:

@@ -10,6 +10,7 @@ from report.summaries import memory_rows
 from report.view.grid import Cell, Column, Grid, group_by_first, numeric
 
 if TYPE_CHECKING:
+    from report.reference import PaperMemory
     from report.summaries import MemoryRow
     from report.tables import Tables
 
@@ -29,8 +30,7 @@ def memory_grid(tables: Tables) -> Grid:
             numeric("Total / initial"),
             numeric("cgroup total", "anonymous memory"),
             numeric("n", "runs"),
-            numeric("Paper: total", "initial 763.1"),
-            numeric("Paper: total / initial"),
+            numeric("Paper: total"),
         ],
         group_by_first([(row.model, _row(row)) for row in memory_rows(tables.memory)]),
     )
@@ -46,6 +46,14 @@ def memory_notes(tables: Tables) -> list[str]:
     ]
 
 
+def _paper(reference: PaperMemory | None) -> Cell:
+    if reference is None:
+        return Cell(text.NONE, note="not in the paper")
+    multiple = f"{reference.total_mb / reference.initial_mb:.0f}{text.TIMES}"
+    when = "" if reference.additional_when == "never" else f", {reference.additional_when}"
+    return Cell(f"{reference.total_mb:,.1f}", note=f"{multiple}{when}")
+
+
 def _row(row: MemoryRow) -> list[Cell]:
     reference = paper().memory.get(row.strategy)
     low, high = text.megabytes(row.peak_low_mb), text.megabytes(row.peak_high_mb)
@@ -54,11 +62,10 @@ def _row(row: MemoryRow) -> list[Cell]:
         Cell(row.tier),
         Cell(text.megabytes(row.initial_mb)),
         Cell(text.megabytes(row.additional_mb), note="noise" if row.additional_when == "never" else ""),
-        Cell(row.additional_when, note=f"paper: {reference.additional_when}" if reference else ""),
+        Cell(row.additional_when),
         Cell(text.megabytes(row.total_mb), note="" if low == text.NONE else f"[{low}, {high}]"),
         Cell(f"{row.total_over_initial:.2f}{text.TIMES}"),
         Cell(text.megabytes(row.cgroup_total_mb)),
         Cell(f"{row.n}"),
-        Cell(f"{reference.total_mb:,.1f}") if reference else Cell(text.NONE, note="not in the paper"),
-        Cell(f"{reference.total_mb / reference.initial_mb:.0f}{text.TIMES}" if reference else text.NONE),
+        _paper(reference),
     ]

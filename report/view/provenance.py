@@ -45,7 +45,7 @@ def models_grid(blocks: Iterable[Block]) -> Grid:
     """Return the facts of the models."""
     by_model: dict[str, list[dict[str, Any]]] = {}
     for block in blocks:
-        by_model.setdefault(block.record.model, []).append(block.record.model_facts)
+        by_model.setdefault(block.record.model, []).append(_model_facts(block))
     groups = [Group(model, _distinct(facts)) for model, facts in by_model.items()]
     return Grid("table-models", "The models that ran", [Column("Fact"), Column("Value")], groups)
 
@@ -110,10 +110,25 @@ def _block_row(block: Block) -> list[Cell]:
         Cell(f"{sum(run.run > 0 for run in record.runs)}"),
         Cell(f"{record.commit[:10]}{' + changes' if record.dirty else ''}"),
         Cell(record.config_hash[:12]),
-        Cell(record.started_utc.replace("T", " ").removesuffix("Z")),
+        Cell(text.moment(record.started_utc)),
         Cell(text.duration(record.duration_s * 1000)),
         Cell(text.duration(record.phases.observation_s * 1000)),
     ]
+
+
+def _model_facts(block: Block) -> dict[str, Any]:
+    """Return the facts of a block's model, of its partition points only those that were served at."""
+    facts = dict(block.record.model_facts)
+    points = facts.pop("points", None)
+    if not isinstance(points, list):
+        return facts
+    used = {point for run in block.record.runs for point in (run.from_point, run.to_point)}
+    named = [
+        f"{point['index']} {point['name']}"
+        for point in points
+        if isinstance(point, dict) and point.get("index") in used
+    ]
+    return facts | {"partition_points": text.plural(len(points), "point"), "points_used": ", ".join(named)}
 
 
 def _distinct(mappings: Iterable[dict[str, Any]]) -> list[list[Cell]]:
@@ -131,8 +146,6 @@ def _flat(mapping: dict[str, Any]) -> list[tuple[str, str]]:
 def _shown(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
-        return ", ".join(f"{item.get('index', '')} {item['name']}".strip() for item in value)
     return json.dumps(value, sort_keys=True, default=str)
 
 

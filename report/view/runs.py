@@ -114,9 +114,8 @@ def missing(results: Results) -> list[str]:
         return problems
     measured = {block.source: block for block in results.blocks}
     unreadable = {block.source for block in results.unreadable}
-    for folder in asked.folders():
-        if folder not in measured and folder not in unreadable:
-            problems.append(f"{folder}: not measured")
+    absent = [folder for folder in asked.folders() if folder not in measured and folder not in unreadable]
+    problems += [f"{folder}: not measured" for folder in absent]
     for source, block in measured.items():
         runs = sum(record.run > 0 for record in block.record.runs)
         if source in asked.folders() and runs < asked.runs_per_block:

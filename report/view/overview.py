@@ -1,0 +1,145 @@
+"""The top of the page: what ran, in a paragraph and a list of facts, and the verdicts on the claims."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from report import text
+from report.claims import State, Verdict
+from report.summaries import models_of, strategies_of
+from report.view.grid import Cell, Column, Grid, Group
+
+if TYPE_CHECKING:
+    from report.load import Results
+    from report.tables import Tables
+
+_SHOWN = 6  # findings that a verdict shows unfolded
+
+
+@dataclass(frozen=True)
+class VerdictView:
+    """A verdict as the page shows it; `folded` says that its findings are many and come in a fold."""
+
+    key: str
+    state: str
+    tone: str
+    claim: str
+    paper: str
+    where: str
+    digest: str
+    grid: Grid
+    folded: bool
+
+
+def lead(results: Results, tables: Tables) -> str:
+    """Return one paragraph on what ran."""
+    runs = tables.downtime
+    ok = int((runs["status"] == "ok").sum())
+    models, strategies = models_of(runs), strategies_of(runs)
+    days = sorted({block.record.started_utc[:10] for block in results.blocks})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return (
+        f"{text.plural(len(runs), 'repartition')} of {text.listing(models)} by "
+        f"{text.plural(len(strategies), 'strategy', 'strategies')}, measured on {when}; "
+        f"{ok:,} of them ok. Every figure below is computed from the raw logs, none is copied from the paper "
+        "except where a column or mark says so."
+    )
+
+
+def facts(results: Results, tables: Tables) -> list[tuple[str, str]]:
+    """Return what ran as a list of facts."""
+    runs = tables.downtime
+    records = [block.record for block in results.blocks]
+    commits = sorted({f"{r.commit[:10]}{' + uncommitted changes' if r.dirty else ''}" for r in records})
+    repeats = sorted({int(repeat) for repeat in runs["repeat"]})
+    return [
+        ("Models", ", ".join(models_of(runs))),
+        ("Strategies", ", ".join(strategies_of(runs))),
+        ("Network", ", ".join(text.speed(value) for value in _values(tables, "to_mbps"))),
+        ("Frames per second", _listed(tables, "fps")),
+        ("CPU availability", f"{_listed(tables, 'cpu_pct')} %"),
+        ("Memory availability", f"{_listed(tables, 'mem_pct')} %"),
+        ("Repeats", f"{len(repeats)}"),
+        ("Blocks", f"{len(records)}"),
+        ("Container runtime", ", ".join(sorted({str(r.choices.get("runtime", text.NONE)) for r in records}))),
+        ("Commit", ", ".join(commits)),
+        ("Config", ", ".join(sorted({record.config_hash[:12] for record in records}))),
+    ]
+
+
+def warnings(results: Results) -> list[str]:
+    """Return what a reader must know before reading any figure."""
+    records = [block.record for block in results.blocks]
+    found = []
+    if any(record.dirty for record in records):
+        found.append("Some blocks were measured with uncommitted changes: their code cannot be had again.")
+    if len({record.commit for record in records}) > 1:
+        found.append("The blocks were measured by more than one commit; their figures are pooled.")
+    if len({record.config_hash for record in records}) > 1:
+        found.append("The blocks were measured with more than one config; their figures are pooled.")
+    if results.config is None:
+        found.append("There is no config.json: what was asked for is unknown, so nothing can be called missing.")
+    return found
+
+
+def verdict_views(verdicts: list[Verdict]) -> list[VerdictView]:
+    """Return the verdicts with their findings as tables."""
+    return [
+        VerdictView(
+            key=verdict.key,
+            state=verdict.state.value,
+            tone=_tone(verdict.state),
+            claim=verdict.claim.text,
+            paper=verdict.claim.paper,
+            where=verdict.claim.where,
+            digest=_digest(verdict),
+            grid=_findings_grid(verdict),
+            folded=len(verdict.findings) > _SHOWN,
+        )
+        for verdict in verdicts
+    ]
+
+
+def tally(verdicts: list[Verdict]) -> str:
+    """Count the verdicts by state."""
+    counts = Counter(verdict.state for verdict in verdicts)
+    words = {
+        State.HOLDS: ("holds", "hold"),
+        State.DOES_NOT_HOLD: ("does not", "do not"),
+        State.UNDECIDED: ("is undecided", "are undecided"),
+        State.NOT_TESTED: ("was not tested", "were not tested"),
+    }
+    return text.listing([f"{counts[state]} {words[state][counts[state] > 1]}" for state in State if counts[state]])
+
+
+def _findings_grid(verdict: Verdict) -> Grid:
+    rows = [[Cell(f.subject), Cell(f.state.value, tone=_tone(f.state)), Cell(f.figure)] for f in verdict.findings]
+    return Grid(
+        f"findings-{verdict.key}",
+        f"What was measured for the claim: {verdict.claim.text}",
+        [Column("Where"), Column("Says"), Column("Measured")],
+        [Group("", rows)],
+    )
+
+
+def _digest(verdict: Verdict) -> str:
+    if not verdict.findings:
+        return "No run of this grid can decide it."
+    counts = Counter(finding.state for finding in verdict.findings)
+    said = [f"{state.value} in {counts[state]}" for state in State if counts[state]]
+    return f"{text.plural(len(verdict.findings), 'comparison')}: {text.listing(said)}"
+
+
+def _tone(state: State) -> str:
+    tones = {State.HOLDS: "good", State.DOES_NOT_HOLD: "bad", State.UNDECIDED: "open"}
+    return tones.get(state, "quiet")
+
+
+def _values(tables: Tables, column: str) -> list[float]:
+    return sorted(tables.downtime[column].unique().tolist(), reverse=True)
+
+
+def _listed(tables: Tables, column: str) -> str:
+    return ", ".join(f"{value:g}" for value in _values(tables, column))
