@@ -131,15 +131,30 @@ class Cgroup:
         for controller, root in self.layout.controllers.items():
             if self.layout.version == "v1" and controller == "unified":
                 continue  # no controllers there, and one more place in which a crash could leave a directory
-            _make(root, self.path, v2=self.layout.version == "v2", cpuset=controller == "cpuset")
+            while True:
+                try:
+                    _make(root, self.path, v2=self.layout.version == "v2", cpuset=controller == "cpuset")
+                    break
+                except FileNotFoundError:
+                    if not root.is_dir():
+                        raise
+                    # somebody removed an empty parent meanwhile
 
     def limit(self, cpus: Sequence[int] | None = None, memory_bytes: int | None = None) -> None:
-        """Pin it to `cpus` and cap its memory; None leaves a value as it is."""
+        """Pin it to `cpus` and cap its memory, without swap; None leaves a value as it is.
+
+        Raises:
+            WorkerError: the kernel gives this cgroup no such controller.
+
+        """
         if cpus is not None:
-            _write(self.directory("cpuset") / "cpuset.cpus", ",".join(map(str, cpus)))
+            self._set("cpuset", "cpuset.cpus", ",".join(map(str, cpus)))
         if memory_bytes is not None:
-            name = "memory.max" if self.layout.version == "v2" else "memory.limit_in_bytes"
-            _write(self.directory("memory") / name, str(memory_bytes))
+            v2 = self.layout.version == "v2"
+            self._set("memory", "memory.max" if v2 else "memory.limit_in_bytes", str(memory_bytes))
+            swap = self.directory("memory") / ("memory.swap.max" if v2 else "memory.swappiness")
+            if swap.exists():  # swapped-out memory would not count, and 10 % of it would never be too little
+                _write(swap, "0")
 
     def add(self, pid: int) -> None:
         """Move a process into it, in every hierarchy in which it exists."""
@@ -188,8 +203,8 @@ class Cgroup:
             with suppress(OSError):  # it vanished, or this is no directory of the freezer
                 _thaw(place)
 
-    def kill(self) -> int:
-        """Send SIGKILL to every process in it (but this one); return to how many."""
+    def kill(self) -> None:
+        """Send SIGKILL to every process in it, but not to this one."""
         victims = self.pids() - {os.getpid(), 0}  # 0: a process outside this PID namespace
         for pid in victims:
             with suppress(ProcessLookupError):
@@ -198,7 +213,6 @@ class Cgroup:
             with suppress(OSError):  # v2 since 5.14; not where this process is inside
                 if (place / "cgroup.kill").exists() and os.getpid() not in self.pids():
                     _write(place / "cgroup.kill", "1")
-        return len(victims)
 
     def remove(self, timeout_s: float = 5.0) -> int:
         """Thaw, kill and remove it with everything below it; return how many processes were killed.
@@ -210,10 +224,10 @@ class Cgroup:
 
         """
         self._step_out()
-        killed, deadline = 0, time.monotonic() + timeout_s
+        killed, deadline = len(self.pids()), time.monotonic() + timeout_s
         while self.exists():
             self.thaw()  # a frozen process of v1 does not even die of SIGKILL
-            killed = max(killed, self.kill())
+            self.kill()
             for place in self._tree():
                 with suppress(OSError):  # busy until the kernel has buried its last process
                     place.rmdir()
@@ -224,6 +238,15 @@ class Cgroup:
                 )
             time.sleep(_RETRY_S)
         return killed
+
+    def _set(self, controller: str, file: str, value: str) -> None:
+        place = self.directory(controller)
+        if not (place / file).exists():
+            raise WorkerError(
+                f"cgroup {self.path} cannot be limited: {place} has no {file}. On cgroup v2 the controller "
+                f"'{controller}' must be free for it: see cgroup.subtree_control in the folders above"
+            )
+        _write(place / file, value)
 
     def _step_out(self) -> None:
         if os.getpid() in self.pids():

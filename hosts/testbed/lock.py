@@ -44,10 +44,13 @@ class Lock:
             TestbedError: somebody else holds it.
 
         """
-        RUN.mkdir(mode=0o755, exist_ok=True)
         deadline = time.monotonic() + timeout_s
         while True:
-            fd = os.open(path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            RUN.mkdir(mode=0o755, exist_ok=True)
+            try:
+                fd = os.open(path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # the last testbed removed the folder meanwhile
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -69,7 +69,7 @@ def names() -> set[str]:
     """Return the names of all testbeds that run or left something."""
     found = network.names_in(show("link", "show"))
     if RUN.is_dir():
-        found |= {place.name.partition(".")[0] for place in RUN.iterdir()}
+        found |= {place.stem for place in RUN.glob("*.lock")}
     for place in Cgroup("/neukonfig", detect()).directories():
         if place.is_dir():
             found |= {child.name for child in place.iterdir() if child.is_dir()}
@@ -124,6 +124,9 @@ def _run_undo(batch: str) -> None:
 
 def _end(name: str) -> None:
     """End a running testbed: politely, then not."""
+    with suppress(TestbedError):
+        lock.Lock.take(name).release()
+        return  # nobody runs it; the process ids of a stale file may be others' by now
     who = lock.holder(name)
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in who.pids if who else []:

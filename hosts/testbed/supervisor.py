@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ class Supervisor:
         self._lock.sign(os.getpid())
         self._signals = _signal_pipe()
         self._world: subprocess.Popen[bytes] | None = None
+        self._lifeline: socket.socket | None = None
         self._status_fd = -1
 
     def run(self) -> None:
@@ -75,18 +77,17 @@ class Supervisor:
         os.mkfifo(fifo, mode=0o600)
         self._status_fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         unshare = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc"]
-        self._world = subprocess.Popen(
-            # Whoever kills unshare ends the world, too, but lets it clear up.
-            [*unshare, "--kill-child=SIGTERM", sys.executable, "-m", "hosts.testbed.world", str(fifo)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[self._lock.fd],
-            cwd=Path(__file__).parents[2],
-            start_new_session=True,
-        )
-        assert self._world.stdin is not None  # noqa: S101 - for the type checker
-        self._world.stdin.write(msgspec.json.encode(self.plan) + b"\n")
-        self._world.stdin.flush()
+        self._lifeline, theirs = socket.socketpair()
+        with theirs:
+            self._world = subprocess.Popen(
+                # Whoever kills unshare ends the world, too, but lets it clear up.
+                [*unshare, "--kill-child=SIGTERM", sys.executable, "-m", "hosts.testbed.world", str(fifo)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                cwd=Path(__file__).parents[2],
+                start_new_session=True,
+            )
+        socket.send_fds(self._lifeline, [msgspec.json.encode(self.plan)], [self._lock.fd])
 
     def _hold(self) -> None:
         """Wait for the end of the lifeline, a signal, or the world's end, whichever comes first."""
@@ -110,6 +111,8 @@ class Supervisor:
         report: dict[str, Any] = msgspec.json.decode(line.splitlines()[0])
         if "error" in report:
             raise TestbedError(f"The testbed '{self.plan.name}': {report['error']}")
+        if "down" in report:
+            raise TestbedError(f"The testbed '{self.plan.name}' was ended by a signal to its inner process")
         self._lock.sign(os.getpid(), *self._world_pids())
         up_ms = (time.monotonic_ns() - self._began_ns) / 1e6
         facts = {
@@ -145,9 +148,8 @@ class Supervisor:
 
     def _take_down(self) -> None:
         if self._world is not None:
-            assert self._world.stdin is not None  # noqa: S101 - for the type checker
-            with suppress(BrokenPipeError):
-                self._world.stdin.close()
+            assert self._lifeline is not None  # noqa: S101 - for the type checker
+            self._lifeline.close()
             if not self._wait_closed():
                 for pid in reversed(self._world_pids()):
                     os.kill(pid, signal.SIGKILL)

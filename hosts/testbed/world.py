@@ -1,7 +1,7 @@
 """The inner process of a testbed: process 1 of its PID and mount namespace, and mother of the three hosts.
 
-The supervisor starts it (``python -m hosts.testbed.world``) with the plan as the first line of its stdin.
-What follows there is the lifeline: its end-of-file means to take everything down. When it is killed, the kernel
+The supervisor starts it (``python -m hosts.testbed.world``) and sends the plan over the socket that is
+its stdin. That socket is the lifeline: its end-of-file means to take everything down. When it is killed, the kernel
 kills every process of the hosts, and their namespaces and links vanish with them.
 """
 
@@ -23,8 +23,10 @@ import msgspec
 
 from hosts.errors import TestbedError
 from hosts.testbed import files, network, reap
+from hosts.testbed.lock import Lock
 from hosts.testbed.plan import Plan, cgroup
 from workers.cgroup import Cgroup, detect
+from workers.errors import WorkerError
 
 if TYPE_CHECKING:
     from hosts.testbed.plan import HostPlan
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S: Final = 10.0
 _POLL_S = 0.002
 _MIB = 1024 * 1024
+_PLAN_BYTES = 65536
 # An RT task (the delay line) of a v1 cgroup runs only where its group was given some of each second.
 _RT_RUNTIME_US: Final = {"/neukonfig": 900_000, "testbed": 200_000, "host": 180_000}
 
@@ -201,7 +204,7 @@ def _bury() -> set[int]:
 def main() -> int:
     """Build the testbed of the plan on stdin, report on the FIFO named in argv, hold it, take it down."""
     status = os.open(sys.argv[1], os.O_WRONLY | os.O_CLOEXEC)
-    plan = msgspec.json.decode(_first_line(), type=Plan)
+    plan, lock_fd = _receive()
     world = World(plan)
     broken: str | None = None
     try:
@@ -209,29 +212,32 @@ def main() -> int:
         world.wait_ready()
         _report(status, {"ready": True, "cgroup": world.layout.version})
         broken = hold(world)
-    except (TestbedError, OSError) as error:
+    except (TestbedError, WorkerError, OSError) as error:
         broken = str(error)
     finally:
         world.remove()
-    if broken:
-        _report(status, {"error": broken})
+        if not _report(status, {"error": broken} if broken else {"down": True}):
+            Lock(plan.name, lock_fd).release()  # the supervisor is gone, and with it who would have
     return 1 if broken else 0
 
 
-def _first_line() -> bytes:
-    """Read the plan without reading ahead: what follows is the lifeline."""
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(sys.stdin.fileno(), 1)
-        if not byte:
-            sys.exit(0)  # the supervisor was gone before it could say what to build
-        line += byte
-    return line
+def _receive() -> tuple[Plan, int]:
+    """Receive the plan and the supervisor's lock; the lock comes as a message so that unshare does not hold it."""
+    with socket.socket(fileno=os.dup(sys.stdin.fileno())) as lifeline:
+        text, descriptors, _, _ = socket.recv_fds(lifeline, _PLAN_BYTES, 1)
+    if not text:
+        sys.exit(0)  # the supervisor was gone before it could say what to build
+    os.set_inheritable(descriptors[0], False)
+    return msgspec.json.decode(text, type=Plan), descriptors[0]
 
 
-def _report(status: int, message: dict[str, object]) -> None:
-    with suppress(BrokenPipeError):  # the supervisor is gone: nobody to tell, and the teardown counts
+def _report(status: int, message: dict[str, object]) -> bool:
+    """Tell the supervisor; False where it is gone."""
+    try:
         os.write(status, msgspec.json.encode(message) + b"\n")
+    except BrokenPipeError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
