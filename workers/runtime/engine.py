@@ -170,7 +170,10 @@ class EngineRuntime:
                 f"{self.name} is not installed on this host. Install podman or docker, or set `runtime: process`"
             ) from None
         except subprocess.TimeoutExpired:
-            raise ContainerError(f"`{' '.join(command[:4])} …` did not end in {TIMEOUT_S:g} s") from None
+            raise ContainerError(
+                f"`{self.name} {' '.join(arguments[:3])} …` did not end in {TIMEOUT_S:g} s; "
+                f"see whether `{self.name} ps` still answers on this host"
+            ) from None
 
 
 def own_cgroup(parent: str, name: str) -> str:

@@ -188,7 +188,8 @@ def launch_script(spec: ContainerSpec, cgroup_folders: list[str], state: str) ->
   exec > /dev/null 2>&1
   wait $!
   code=$?
-  while read -r pid; do kill -9 "$pid"; done < {rest}  # as in a container, the others go with the first
+  # As in a container, the others go with the first. 0 stands for a process of another PID namespace.
+  while read -r pid; do [ "$pid" = 0 ] || kill -9 "$pid"; done < {rest}
   echo $code > {quote(state + "/exit.new")}
   mv {quote(state + "/exit.new")} {quote(state + "/exit")}
 ) &
