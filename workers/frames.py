@@ -45,7 +45,7 @@ _decoder = msgspec.msgpack.Decoder(FrameHeader)
 
 def pack(header: FrameHeader, tensor: NDArray[np.generic]) -> tuple[bytes, memoryview]:
     """Return the two parts of a frame. `tensor` must be what the header says and C-contiguous."""
-    return _encoder.encode(header), np.ascontiguousarray(tensor).data.cast("B")
+    return _encoder.encode(header), np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data
 
 
 def unpack(parts: list[bytes]) -> tuple[FrameHeader, NDArray[np.generic]]:
@@ -65,12 +65,15 @@ def unpack_header(parts: list[bytes]) -> FrameHeader:
         raise ProtocolError(f"frame of {len(parts)} parts refused: a frame is a header and a tensor")
     try:
         header = _decoder.decode(parts[0])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProtocolError(f"frame header refused: {error}") from error
     if len(header.shape) > MAX_DIMENSIONS or any(size < 0 for size in header.shape):
         raise ProtocolError(f"frame shape {header.shape} refused")
-    expected = math.prod(header.shape) * np.dtype(header.dtype).itemsize
-    if expected > MAX_TENSOR_BYTES or expected != len(parts[1]):
+    item_bytes = np.dtype(header.dtype).itemsize
+    if math.prod(max(size, 1) for size in header.shape) * item_bytes > MAX_TENSOR_BYTES:  # a 0 must not hide the rest
+        raise ProtocolError(f"frame shape {header.shape} refused: larger than {MAX_TENSOR_BYTES} bytes")
+    expected = math.prod(header.shape) * item_bytes
+    if expected != len(parts[1]):
         raise ProtocolError(
             f"frame of {len(parts[1])} bytes refused: {header.dtype} {header.shape} takes {expected} bytes"
         )

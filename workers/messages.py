@@ -87,8 +87,10 @@ class SetUpCloud(Message, frozen=True):
     log_folder: str
     session: str
     keys: KeyPair
+    probe_token: bytes
     edge_public: str
     endpoint: str
+    probe_port: int
     data_address: str
     edge_results_endpoint: str
     edge_address: str
@@ -103,12 +105,14 @@ class SetUpEdge(Message, frozen=True):
     log_folder: str
     session: str
     keys: KeyPair
+    probe_token: bytes
     device_public: str
     cloud_public: str
     ingress_endpoint: str
     results_endpoint: str
     cloud_endpoint: str
     cloud_address: str
+    probe_port: int
     first_tail_port: int
     tail_ports: int
     shape: bool
@@ -129,10 +133,9 @@ class ShapeLink(Message, frozen=True):
 
 
 class ProbeLink(Message, frozen=True):
-    """Measure the edge→cloud link: round trip of small messages, goodput of a burst."""
+    """Measure the edge→cloud link: round trip of small messages, rate of a packet train."""
 
     run: int
-    burst_bytes: int
 
 
 class Deploy(Message, frozen=True):
@@ -221,7 +224,7 @@ class LinkShaped(Message, frozen=True):
 
 
 class LinkMeasured(Message, frozen=True):
-    """Goodput in Mbit/s and one round trip in ms (the way back is not shaped)."""
+    """Rate on the wire in Mbit/s and one round trip in ms (the way back is not shaped)."""
 
     mbps: float
     delay_ms: float
@@ -336,15 +339,13 @@ class ProbePing(Message, frozen=True):
     order: int
 
 
-class ProbeChunk(Message, frozen=True):
-    """Part of a burst; after the last one the cloud answers with its arrival stamps."""
+class CollectTrain(Message, frozen=True):
+    """Ask when the packets of the train of this number arrived."""
 
     order: int
-    last: bool
-    filler: bytes
 
 
-TierOrder = Launch | Build | Drop | Rebuild | Remove | ProbePing | ProbeChunk
+TierOrder = Launch | Build | Drop | Rebuild | Remove | ProbePing | CollectTrain
 
 
 class Fulfilled(Message, frozen=True):
@@ -371,7 +372,7 @@ class Died(Message, frozen=True):
 
 
 class ProbeReport(Message, frozen=True):
-    """Arrival of a burst's chunks by the cloud's clock, in order; empty for a ProbePing."""
+    """Arrival of a train's packets by the cloud's clock; empty for a ProbePing."""
 
     order: int
     arrivals_ns: tuple[int, ...]
@@ -477,7 +478,7 @@ class Codec:
         """
         try:
             return self._decoder.decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ProtocolError(f"message refused: {error}") from error
 
 

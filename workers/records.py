@@ -19,6 +19,7 @@ All ``_ns`` stamps are ``time.monotonic_ns`` of the host named. Run 0 is the war
 from __future__ import annotations
 
 import enum
+import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -135,7 +136,8 @@ class ClockOffset(msgspec.Struct, frozen=True):
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What was asked for or found; None where it was not measured. `link_mbps` is goodput where measured."""
+    """What was asked for or found; None where it was not measured. Rates are on the wire, headers
+    included, as the shaper counts them."""
 
     link_mbps_before: float | None = None
     link_mbps_after: float | None = None
@@ -205,6 +207,7 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         self._encoder = msgspec.json.Encoder()
         path.parent.mkdir(parents=True, exist_ok=True)
+        _cut_torn_line(path)
         self._file = path.open("ab", buffering=0)
 
     def write(self, row: msgspec.Struct) -> None:
@@ -216,11 +219,20 @@ class JsonLines:
         self._file.close()
 
 
+def _cut_torn_line(path: Path) -> None:
+    """Remove a last line cut short by a kill, so that it does not damage the next row."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    if not data.endswith(b"\n"):
+        os.truncate(path, data.rfind(b"\n") + 1)
+
+
 def read_lines(path: Path, row_type: type[Row]) -> Iterator[Row]:
     """Yield the rows of a log. A last line cut short by a kill is left out; any other damage raises.
 
     Raises:
-        msgspec.ValidationError: a line that is not a `row_type`.
+        msgspec.DecodeError, UnicodeDecodeError: a line that is not a `row_type`.
     """
     decoder = msgspec.json.Decoder(row_type)
     data = path.read_bytes()
