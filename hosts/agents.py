@@ -46,13 +46,20 @@ class AgentClient:
         self._closing = threading.Event()
         self._gone: AgentError | None = None
         threading.Thread(target=self._read, daemon=True).start()
-        self.hello = self.expect(m.Hello, START_TIMEOUT_S)
+        try:
+            self.hello = self.expect(m.Hello, START_TIMEOUT_S)
+            self._check_protocol()
+        except AgentError:
+            self.close()
+            raise
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def _check_protocol(self) -> None:
         if self.hello.protocol != m.PROTOCOL_VERSION:
             raise AgentError(
                 f"{self.label}: its workers speak protocol {self.hello.protocol}, this controller "
                 f"{m.PROTOCOL_VERSION}. Deploy again: remove the host's workdir and rerun"
             )
-        threading.Thread(target=self._beat, daemon=True).start()
 
     def __enter__(self) -> Self:
         return self

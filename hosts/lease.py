@@ -66,7 +66,7 @@ def _lines(edge: Connection, channel: Channel) -> Iterator[str]:
             data = channel.receive(4096, _SILENCE_S)
         except TimeoutError as error:
             raise RemoteError(
-                f"{edge.label}: the lease of the testbed said nothing for {_SILENCE_S:g} s. See what keeps the host busy"
+                f"{edge.label}: the lease of the testbed said nothing for {_SILENCE_S:g} s. See what keeps it busy"
             ) from error
         if not data:
             status = channel.exit_status(1.0)

@@ -34,8 +34,8 @@ from hosts.workbench import testbed_for
 from workers.errors import PartitionError
 from workers.messages import PROTOCOL_VERSION
 from workers.partition import resolve
-from workers.store import Stored, StoredModel
 from workers.records import SCHEMA_VERSION, BlockRecord, Status
+from workers.store import Stored, StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +87,7 @@ def measure(config: Config, block: Block, stored_path: Path, out: Path) -> Block
         connections = _connect(inventory, stack)
         stack.enter_context(lease(connections["edge"]))
         sites = _deploy(inventory, connections, Path(stored.path), began_utc)
-        host_facts = _gather(connections)
+        host_facts = _gather(inventory, connections)
         progress = Progress(block.folder, len(specs))
         result = BlockMeasurement(
             config,
@@ -129,8 +129,10 @@ def summary(record: BlockRecord) -> str:
 
 def _empty(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
+    kept = out / "measure.log"  # is being written by the workflow
     for stale in (*out.glob("*.jsonl"), *out.glob("*.log"), out / "run.json"):
-        stale.unlink(missing_ok=True)
+        if stale != kept:
+            stale.unlink(missing_ok=True)
 
 
 def _connect(inventory: Inventory, stack: ExitStack) -> dict[str, Connection]:
@@ -156,9 +158,9 @@ def _deploy(
         return dict(zip(ROLES, pool.map(deploy, ROLES), strict=True))
 
 
-def _gather(connections: Mapping[str, Connection]) -> dict[str, dict[str, Any]]:
+def _gather(inventory: Inventory, connections: Mapping[str, Connection]) -> dict[str, dict[str, Any]]:
     with ThreadPoolExecutor(len(ROLES)) as pool:
-        found = pool.map(lambda role: gather(connections[role]), ROLES)
+        found = pool.map(lambda role: gather(connections[role], getattr(inventory, role)), ROLES)
         return {role: msgspec.to_builtins(facts) for role, facts in zip(ROLES, found, strict=True)}
 
 
@@ -177,7 +179,8 @@ def _fetch_logs(sites: Mapping[str, Site], out: Path) -> None:
 
 def _time_unaccounted(began: float, result: Result) -> float:
     seconds = result.seconds
-    return time.monotonic() - began - sum(msgspec.structs.astuple(seconds))
+    accounted: float = sum(msgspec.structs.astuple(seconds))
+    return time.monotonic() - began - accounted
 
 
 def _status(runs: Sequence[RunRecord]) -> tuple[Status, str | None]:

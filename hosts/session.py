@@ -12,8 +12,8 @@ import msgspec
 
 from hosts.agents import AgentClient
 from hosts.errors import AgentError
+from workers import link, transport
 from workers import messages as m
-from workers import transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,6 @@ ROLES = ("device", "edge", "cloud")
 SETUP_TIMEOUT_S = 60.0
 DEPLOY_TIMEOUT_S = 150.0
 LINK_TIMEOUT_S = 30.0
-BURST_BYTES = 160 * 1024
 CHECK_S = 0.1
 TAIL_PORTS = 18
 
@@ -85,6 +84,7 @@ class Session:
         self._stack = ExitStack()
         self._agents: dict[str, AgentClient] = {}
         self._name = secrets.token_hex(3)
+        self._probe_token = secrets.token_bytes(link.TOKEN_BYTES)
         self._link: m.LinkMeasured | None = None
         self.choices: dict[str, str] = {}
         self.edge_ready: m.Ready | None = None
@@ -171,7 +171,7 @@ class Session:
 
     def _probe(self, run: int) -> m.LinkMeasured:
         edge = self._agents["edge"]
-        edge.send(m.ProbeLink(run, BURST_BYTES))
+        edge.send(m.ProbeLink(run))
         return edge.expect(m.LinkMeasured, LINK_TIMEOUT_S)
 
     def _sleep(self, seconds: float) -> None:
@@ -226,11 +226,13 @@ class Session:
             log_folder=self._sites["cloud"].log_folder,
             session=self._name,
             keys=keys["cloud"],
+            probe_token=self._probe_token,
+            probe_port=cloud.data_ports,
             edge_public=keys["edge"].public,
             endpoint=f"tcp://{cloud.data_address}:{cloud.data_ports}",
             data_address=cloud.data_address,
             edge_results_endpoint=f"tcp://{edge.cloud_side_address}:{edge.data_ports + 1}",
-            edge_address=edge.cloud_side_address,
+            edge_address=edge.cloud_side_address or edge.data_address,
             delay_ms=self._config.network.delay_ms if delay_at_cloud else None,
             containers=_containers(cloud),
             place=self._place("cloud"),
@@ -242,6 +244,8 @@ class Session:
             log_folder=self._sites["edge"].log_folder,
             session=self._name,
             keys=keys["edge"],
+            probe_token=self._probe_token,
+            probe_port=cloud.data_ports,
             device_public=keys["device"].public,
             cloud_public=keys["cloud"].public,
             ingress_endpoint=f"tcp://{edge.data_address}:{edge.data_ports}",

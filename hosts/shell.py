@@ -43,7 +43,8 @@ def put_script(remote: str, token: str, size: int, mode: int) -> str:
     """
     part = word(f"{remote}.{token}.part")
     return (
-        f"part={part}; trap 'rm -f \"$part\"' EXIT; "
+        # Messages in English: `put_failure` looks for some.
+        f"export LC_ALL=C; part={part}; trap 'rm -f \"$part\"' EXIT; "
         f'mkdir -p -- {word(posixpath.dirname(remote) or ".")} && (umask 077 && cat > "$part") && '
         f'if [ "$(wc -c < "$part")" -eq {size} ]; '
         f'then chmod {mode:o} "$part" && mv -fT -- "$part" {word(remote)}; '

@@ -7,22 +7,24 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from hosts.config import blocks, parse
+from hosts.config import blocks as grid_blocks
+from hosts.config import parse as parse_config
 from hosts.errors import HostsError
 from workers.messages import PROTOCOL_VERSION
 
 try:
-    EXPERIMENT = parse(config, " + ".join(map(str, workflow.overwrite_configfiles or workflow.configfiles)))
+    EXPERIMENT = parse_config(config, "config")
 except HostsError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = EXPERIMENT.results
-BLOCKS = blocks(EXPERIMENT)
+BLOCKS = grid_blocks(EXPERIMENT)
 MODEL_STORE = str(Path("~/.cache/neukonfig/models").expanduser())
 RESOLVED = f"{RESULTS}/config.json"
 
 
-container: "docker://neukonfig/controller"
+# Only read with --sdm apptainer: the system that `make setup` is known to make ready. Without it rules run as they are.
+container: "docker://debian:bookworm"
 
 
 wildcard_constraints:

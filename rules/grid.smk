@@ -11,7 +11,8 @@ rule model:
     log:
         f"{RESULTS}/models/{{model}}.log",
     params:
-        source=lambda wildcards: EXPERIMENT.models[wildcards.model].source or wildcards.model,
+        source=lambda wildcards: EXPERIMENT.models[wildcards.model].source
+        or wildcards.model,
         weights=lambda wildcards: EXPERIMENT.models[wildcards.model].weights,
         seed=EXPERIMENT.seed,
         store=MODEL_STORE,
@@ -28,6 +29,7 @@ rule measure:
         f"{RESULTS}/runs/{{model}}/{{strategy}}/cpu{{cpu}}-mem{{mem}}/run.json",
     log:
         f"{RESULTS}/runs/{{model}}/{{strategy}}/cpu{{cpu}}-mem{{mem}}/measure.log",
+    retries: 1
     resources:
         testbed=1,
     params:
@@ -35,9 +37,8 @@ rule measure:
         experiment=EXPERIMENT.digest(),
         folder=subpath(output[0], parent=True),
         config=RESOLVED,
-    retries: 1
     shell:
         "exec setpriv --pdeathsig TERM python -m hosts.measure --config {params.config:q}"
         " --model {wildcards.model:q} --strategy {wildcards.strategy:q}"
-        " --cpu {wildcards.cpu} --mem {wildcards.mem} --stored {input.stored:q} --out {params.folder:q}"
-        " --log {log:q}"
+        " --cpu {wildcards.cpu} --mem {wildcards.mem} --stored {input.stored:q} --out {params.folder:q} 2> >(tee {log:q} >&2)"
+        

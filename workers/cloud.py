@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers import delayline, transport
+from workers import delayline, link, transport
 from workers import messages as m
 from workers.agent import Agent, main
-from workers.errors import ProtocolError
+from workers.errors import ProtocolError, ShapingError
 from workers.records import Event, EventKind, JsonLines
 from workers.site import Site
 
@@ -18,6 +19,32 @@ if TYPE_CHECKING:
     import zmq.asyncio
 
     from workers.agent import ControlChannel
+    from workers.guard import Guard
+
+DELAY_QUEUE = 0
+DELAY_STOP_TIMEOUT_S = 5.0
+
+
+class DelayProcess:
+    """The delay line, running beside this agent; it ends with the agent, and the guard removes its rule.
+
+    Raises:
+        ShapingError: it did not come up; the message is its own.
+    """
+
+    def __init__(self, guard: Guard, edge_address: str, delay_ms: float) -> None:
+        for index, undo in enumerate(delayline.undo_commands(edge_address, DELAY_QUEUE)):
+            guard.add(f"delay line {index}", undo)
+        argv = [sys.executable, "-m", "workers.delayline", "--from", edge_address]
+        argv += ["--delay-ms", str(delay_ms), "--queue", str(DELAY_QUEUE)]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        if not self._process.stdout.readline():
+            raise ShapingError(f"the delay line ended at once (status {self._process.wait()}); its words are above")
+
+    def stop(self) -> None:
+        """End it and wait until its rule is gone."""
+        self._process.communicate(timeout=DELAY_STOP_TIMEOUT_S)
 
 
 class CloudAgent(Agent):
@@ -32,9 +59,9 @@ class CloudAgent(Agent):
         self._edge: zmq.asyncio.Socket | None = None
         self._edge_identity: bytes | None = None
         self._codec = m.Codec(m.TierOrder)
-        self._arrivals: list[int] = []
+        self._trains: link.TrainReceiver | None = None
         self._log: JsonLines | None = None
-        self._delay: delayline.DelayLine | None = None
+        self._delay: DelayProcess | None = None
 
     async def obey(self, order: m.Order, received_ns: int) -> None:
         """See `Agent.obey`."""
@@ -44,8 +71,8 @@ class CloudAgent(Agent):
             return
         self._log = JsonLines(Path(order.log_folder) / "cloud-events.jsonl")
         if order.delay_ms is not None:
-            self._delay = delayline.DelayLine(self.guard, order.edge_address, order.delay_ms)
-            self._delay.start()
+            self._delay = DelayProcess(self.guard, order.edge_address, order.delay_ms)
+        self._trains = await link.receive_trains(order.probe_token, order.data_address, order.probe_port)
         self._plane = transport.DataPlane(order.keys)
         self._edge = self._plane.in_loop(
             self._plane.server("control", transport.ROUTER, order.endpoint, {order.edge_public})
@@ -67,6 +94,8 @@ class CloudAgent(Agent):
         """See `Agent.shut_down`."""
         if self._plane is not None and self._site is not None and self._log is not None:
             counts = self._site.refusals(self._plane)
+            if self._trains is not None and self._trains.strangers:
+                counts["probe_stranger"] = self._trains.strangers
             self._log.write(Event(0, time.monotonic_ns(), EventKind.STRANGERS, dict(counts)))
             await self._site.close()
         if self._delay is not None:
@@ -77,7 +106,6 @@ class CloudAgent(Agent):
             self._plane.close()
 
     def _hear(self, parts: list[bytes]) -> None:
-        received_ns = time.monotonic_ns()
         self._edge_identity = parts[0]
         try:
             order = self._codec.decode(parts[-1])
@@ -88,13 +116,14 @@ class CloudAgent(Agent):
         match order:
             case m.ProbePing(number):
                 self.spawn(self._reply(m.ProbeReport(number, ())))
-            case m.ProbeChunk(number, last, _):
-                self._arrivals.append(received_ns)
-                if last:
-                    arrivals, self._arrivals = tuple(self._arrivals), []
-                    self.spawn(self._reply(m.ProbeReport(number, arrivals)))
+            case m.CollectTrain(number):
+                self.spawn(self._report_train(number))
             case _:
                 self.spawn(self._work(order))
+
+    async def _report_train(self, number: int) -> None:
+        assert self._trains is not None  # noqa: S101 - orders come after set-up
+        await self._reply(m.ProbeReport(number, await self._trains.collect(number)))
 
     async def _work(self, order: m.TierOrder) -> None:
         assert self._site is not None  # noqa: S101 - orders come after set-up

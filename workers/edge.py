@@ -78,6 +78,7 @@ class EdgeAgent(Agent):
         self._cloud: CloudTier | None = None
         self._frames_log: JsonLines | None = None
         self._events_log: JsonLines | None = None
+        self._trains: link.TrainSender | None = None
         self._probes = itertools.count(1_000_000)
 
     def netem(self) -> bool:
@@ -88,6 +89,8 @@ class EdgeAgent(Agent):
         """See `Agent.obey`."""
         match order:
             case m.SetUpEdge():
+                self._trains = link.TrainSender(order.probe_token)
+                await self._trains.open(order.cloud_address, order.probe_port)
                 self._set_up(order)
             case m.ShapeLink():
                 self._shape(order)
@@ -112,6 +115,8 @@ class EdgeAgent(Agent):
         for log in (self._frames_log, self._events_log):
             if log is not None:
                 log.close()
+        if self._trains is not None:
+            self._trains.close()
         if self._plane is not None:
             self._plane.close()
 
@@ -243,7 +248,8 @@ class EdgeAgent(Agent):
 
     async def _probe(self, order: m.ProbeLink) -> None:
         assert self._cloud is not None  # noqa: S101 - set up before
-        measured = await link.probe(self._cloud, self._probes, order.burst_bytes)
+        assert self._trains is not None  # noqa: S101
+        measured = await link.probe(self._cloud, self._trains, self._probes)
         detail: dict[str, str | int | float | bool | None] = {
             "mbps": measured.mbps,
             "delay_ms": measured.delay_ms,

@@ -12,7 +12,6 @@ in case a forked child still holds the pipe open.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import select
 import signal
@@ -117,6 +116,7 @@ class Guard:
         argv = [sys.executable, "-m", "workers.guard", "--log", str(log_path), "--owner", str(os.getpid())]
         process = subprocess.Popen(
             argv,
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -150,7 +150,7 @@ class Guard:
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         with suppress(BrokenPipeError):
             self._send(RunNow())
-            self._process.stdin.close()
+        self._process.stdin.close()
         try:
             status = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -169,7 +169,6 @@ class Guard:
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         try:
             self._process.stdin.write(msgspec.json.encode(order) + b"\n")
-            self._process.stdin.flush()
         except BrokenPipeError:
             if isinstance(order, RunNow):
                 raise
@@ -239,8 +238,10 @@ def _harden() -> None:
 def _guard(log_path: Path, owner_pid: int) -> None:
     _harden()
     owner = os.pidfd_open(owner_pid)
-    print(json.dumps({"ready": True, "pid": os.getpid()}), flush=True)
+    ready = os.dup(sys.stdout.fileno())
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.write(ready, b"ready\n")
+    os.close(ready)
     register = Register()
     _listen(register, sys.stdin.buffer, owner)
     with log_path.open("wb", buffering=0) as log:

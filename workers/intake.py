@@ -60,7 +60,12 @@ class Intake:
         self._open = True
 
     def admit(self, sender: bytes, header: FrameHeader, received_ns: int) -> Cut | None:
-        """Decide about a frame: the cut to forward it to, or None where it has been settled as a drop."""
+        """Decide about a frame: the cut to forward it to, or None where it has been settled as a drop.
+
+        A frame that is in flight already is no new one: None, and the first settles.
+        """
+        if (header.run, header.frame) in self._in_flight:
+            return None
         record = EdgeFrame(header.run, header.frame, received_ns, Outcome.LOST)
         route = self._route
         if not self._open or route is None:

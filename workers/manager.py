@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+import traceback
 from typing import TYPE_CHECKING, Protocol
 
 from workers import messages as m
@@ -67,7 +68,7 @@ class PipelineManager:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deploy(self, order: m.Deploy) -> None:
-        """Start serving; `Deployed` or `Trouble` is reported when it is clear."""
+        """Start serving; `Rearmed` or `Trouble` is reported when it is clear."""
         self._feed(s.Start(order.point, order.standby_point))
 
     def change(self, order: m.NetworkChanged, learned_ns: int) -> None:
@@ -75,6 +76,7 @@ class PipelineManager:
         if self._state.phase is not s.Phase.SERVING:
             self._held_back = (order, learned_ns)
             return
+        self._held_back = None
         self._run = order.run
         from_point = self._state.active.point if self._state.active else None
         self._feed(s.Change(order.point, order.standby_point))
@@ -131,7 +133,13 @@ class PipelineManager:
             case _:
                 task = asyncio.get_running_loop().create_task(self._work(action))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            traceback.print_exception(error)
+            self._report(m.Trouble(f"edge: pipeline manager: {type(error).__name__}: {error}"))
 
     def _conclude(self, action: s.Conclude) -> None:
         self._log(
@@ -150,8 +158,11 @@ class PipelineManager:
         self._log(EventKind.REARMED, {}, time.monotonic_ns())
         self._report(m.Rearmed(self._run))
         if self._held_back is not None:
-            (order, learned_ns), self._held_back = self._held_back, None
-            asyncio.get_running_loop().call_soon(self.change, order, learned_ns)
+            asyncio.get_running_loop().call_soon(self._hand_over_held_back)
+
+    def _hand_over_held_back(self) -> None:
+        if self._held_back is not None:  # a newer change may have overtaken it
+            self.change(*self._held_back)
 
     # --- work on both tiers ---------------------------------------------------------------------------------
 
@@ -159,16 +170,19 @@ class PipelineManager:
         cut, name = action.cut, _NAMES[type(action)]
         about: Detail = {"work": name, "container": cut.container, "point": cut.point}
         if isinstance(action, s.DropInside | s.RemoveContainers):
-            while self._intake.holds(cut):
+            while self._intake.holds(cut):  # noqa: ASYNC110 - the intake is pure and knows no event
                 await asyncio.sleep(DRAIN_POLL_S)
         self._log(EventKind.WORK_STARTED, about, time.monotonic_ns())
         replies = await self._order_both(self._order(action))
         now_ns = time.monotonic_ns()
         failures = [reply.reason for reply in replies.values() if isinstance(reply, m.Refused)]
         if failures:
-            self._log(EventKind.WORK_FAILED, {**about, "reason": "; ".join(failures)}, now_ns)
+            reason = "; ".join(failures)
+            self._log(EventKind.WORK_FAILED, {**about, "reason": reason}, now_ns)
             await self._clean_up_after(action)
-            self._feed(s.WorkFailed(cut, "; ".join(failures)))
+            self._feed(s.WorkFailed(cut, reason))
+            if self._state.phase is s.Phase.DOWN:
+                self._report(m.Trouble(f"nothing serves any more: {name} of {cut.container} failed: {reason}"))
             return
         parts: Detail = {
             f"{tier}_{part}_ms": round(took_ms, 3)

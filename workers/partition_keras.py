@@ -7,16 +7,22 @@ where that happens, because the environment has to be set before.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only: a runner's stderr is fetched and read
 os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
 
-import keras
-import tensorflow as tf
+# Keras imports these where it finds them, 3 s of an import of 9. Hosts that serve a head or a tail do not have them
+# (hosts/requirements/inference.lock); a testbed on the controller's machine does, and must not be slower for it.
+for _absent in ("matplotlib", "pandas", "scipy"):
+    sys.modules.setdefault(_absent, None)  # type: ignore[arg-type]
 
-from workers.errors import PartitionError
-from workers.partition_graph import Operation
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from workers.errors import PartitionError  # noqa: E402
+from workers.partition_graph import Operation  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -136,8 +136,10 @@ class ClockOffset(msgspec.Struct, frozen=True):
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What was asked for or found; None where it was not measured. Rates are on the wire, headers
-    included, as the shaper counts them."""
+    """What was asked for or found; None where it was not measured.
+
+    Rates are on the wire, headers included, as the shaper counts them.
+    """
 
     link_mbps_before: float | None = None
     link_mbps_after: float | None = None

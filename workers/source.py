@@ -159,7 +159,8 @@ class VideoFile:
             return []
 
     def _scale(self, frame: Any) -> Frame:
-        picture: Frame = frame.reformat(self._width, self._height, "rgb24").to_ndarray()
+        # FFmpeg pads lines to its own liking; frames go out as one block of bytes.
+        picture: Frame = np.ascontiguousarray(frame.reformat(self._width, self._height, "rgb24").to_ndarray())
         picture.flags.writeable = False
         return picture
 

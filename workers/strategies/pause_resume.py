@@ -49,6 +49,7 @@ class PauseResume:
             (Phase.STARTING, ContainerLost): self._give_up,
             (Phase.SERVING, ContainerLost): self._go_down,
             (Phase.REBUILDING, ContainerLost): self._give_up,
+            (Phase.DOWN, Prepared): lambda state, _: (state, ()),
             (Phase.DOWN, ContainerLost): lambda state, _: (state, ()),
             (Phase.DOWN, WorkFailed): lambda state, _: (state, ()),
         }

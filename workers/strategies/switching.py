@@ -107,21 +107,26 @@ class DynamicSwitching:
         return state, (Route(event.cut), *actions)
 
     def _arm(self, state: State) -> Step:
-        """Prepare the standby where one is promised and missing; otherwise be ready."""
-        point = state.standby_point
-        needed = self._keeps_standby and state.active is not None and point not in {None, state.active.point}
-        if not needed or point is None or (state.standby is not None and state.standby.point == point):
+        """Put away a standby for another speed, prepare the one that is promised; with both done be ready."""
+        promised = self._keeps_standby and state.active is not None and state.standby_point != state.active.point
+        point = state.standby_point if promised else None
+        if state.standby is not None and state.standby.point != point:
+            surplus = state.standby
+            return replace(state, phase=Phase.RETIRING, standby=None, target=surplus), (self._put_away(surplus),)
+        if point is None or state.standby is not None:
             return replace(state, phase=Phase.SERVING), (Armed(),)
         state, cut = self._new_cut(state, point)
         return replace(state, phase=Phase.ARMING, target=cut), (self._prepare(state, cut),)
 
     def _stand_by(self, state: State, event: Prepared) -> Step:
+        if state.target is None:
+            return replace(state, phase=Phase.RETIRING, target=event.cut), (self._put_away(event.cut),)
         return replace(state, phase=Phase.SERVING, standby=event.cut, target=None), (Armed(),)
 
     @staticmethod
     def _do_without(state: State, event: WorkFailed) -> Step:
         del event
-        return replace(state, phase=Phase.SERVING, standby=None, target=None), (Armed(),)
+        return replace(state, phase=Phase.SERVING, target=None), (Armed(),)
 
     # --- a change -------------------------------------------------------------------------------------------
 
@@ -136,6 +141,11 @@ class DynamicSwitching:
         return replace(state, phase=Phase.PREPARING, target=cut), (self._prepare(state, cut),)
 
     def _switch_to_target(self, state: State, event: Prepared) -> Step:
+        if state.target is None:
+            reason = f"container {event.cut.container} was lost as soon as it was ready"
+            point = state.active.point if state.active else 0
+            state = replace(state, phase=Phase.RETIRING, target=event.cut)
+            return state, (Conclude(point, moved=False, ok=False, reason=reason), self._put_away(event.cut))
         missing = "no standby for this speed: prepared at the change" if self._keeps_standby else None
         return self._switch(state, event.cut, missing)
 
@@ -170,23 +180,24 @@ class DynamicSwitching:
     # --- losses ---------------------------------------------------------------------------------------------
 
     def _lose(self, state: State, event: ContainerLost) -> Step:
-        """Serve on with what is left; a change under way has failed."""
+        """Serve on with what is left. Work under way is still reported, also that of a target that is lost."""
+        before = (state.active, state.standby, state.target)
         active, standby, target = (
-            cut if cut is not None and cut.container != event.container else None
-            for cut in (state.active, state.standby, state.target)
+            cut if cut is not None and cut.container != event.container else None for cut in before
         )
-        changing = state.phase is Phase.PREPARING
+        if (active, standby, target) == before:
+            return state, ()
         actions: list[Action] = []
         if active is None:
             active, standby = standby, None
             actions.append(Route(active) if active else StopIntake())
-        if changing and (active is None or target is None):
-            point = active.point if active else 0
-            actions.append(Conclude(point, moved=False, ok=False, reason=event.reason))
-        state = replace(state, active=active, standby=standby, target=target)
         if active is None:
-            return replace(state, phase=Phase.DOWN, target=None), tuple(actions)
-        if target is not None:  # its work is still under way and will be reported
+            if state.phase is Phase.PREPARING:
+                actions.append(Conclude(0, moved=False, ok=False, reason=event.reason))
+            return replace(state, phase=Phase.DOWN, active=None, standby=None, target=None), tuple(actions)
+        serving = state.phase is Phase.SERVING
+        state = replace(state, active=active, standby=standby, target=target)
+        if not serving:
             return state, tuple(actions)
         state, arming = self._arm(state)
         return state, (*actions, *arming)

@@ -1,0 +1,54 @@
+"""Where a machine mounts its control groups, and in which version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from workers.errors import WorkerError
+
+
+class Layout(NamedTuple):
+    """Where the hierarchies are mounted.
+
+    `controllers` maps a controller to its mount point: on v1 ``memory``, ``cpuset``, ... (a hierarchy with no
+    controller is ``name=systemd``; one mounted for several is there once for each), on v2 the single key
+    ``unified``. A hybrid machine is v1 here, as its controllers are; `unified` is one more place to clean.
+    """
+
+    version: Literal["v1", "v2"]
+    controllers: dict[str, Path]
+
+    def roots(self) -> list[Path]:
+        """Return every mount point once."""
+        return list(dict.fromkeys(self.controllers.values()))
+
+
+def parse_mounts(mountinfo: str) -> Layout:
+    """Read the layout from the text of ``/proc/self/mountinfo``.
+
+    Raises:
+        WorkerError: no cgroup hierarchy is mounted.
+
+    """
+    controllers: dict[str, Path] = {}
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        kind, _, options = right.partition(" ")
+        place = Path(left.split()[4].encode().decode("unicode_escape"))
+        if kind == "cgroup2":
+            controllers.setdefault("unified", place)
+        elif kind == "cgroup":
+            names = options.rpartition(" ")[2].split(",")
+            controllers.update({name: place for name in names if name not in {"rw", "ro", "xattr", "clone_children"}})
+    if not controllers:
+        raise WorkerError(
+            "This machine mounts no cgroup hierarchy, so CPU and memory cannot be limited; "
+            "mount one: mount -t cgroup2 none /sys/fs/cgroup"
+        )
+    return Layout("v2" if set(controllers) == {"unified"} else "v1", controllers)
+
+
+def detect() -> Layout:
+    """Return the layout of the machine (of this process's mount namespace)."""
+    return parse_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
