@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S: Final = 10.0
 KEEPALIVE_S: Final = 5
 # A keepalive that nobody acknowledges for this long ends the connection: a dead host is seen within 15 s.
-UNACKNOWLEDGED_MS: Final = 10_000
+UNACKNOWLEDGED_MS: Final = 9_000
 _AUTH_TIMEOUT_S: Final = 30.0
 _GREETING_BYTES: Final = 255
 _CIPHERS: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
