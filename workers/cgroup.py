@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.cgroup_layout import Layout, detect, parse_mounts
+from workers.cgroup_layout import Layout, detect, parse_keyed, parse_mounts
 from workers.errors import WorkerError
 
 if TYPE_CHECKING:
@@ -30,12 +30,6 @@ ENVIRONMENT = "NEUKONFIG_CGROUP"
 _RETRY_S = 0.002
 _MIB = 1024 * 1024
 _NO_LIMIT_BYTES = 1 << 60  # what v1 writes for "no limit" is near 2**63
-
-
-def parse_keyed(text: str) -> dict[str, int]:
-    """Parse a flat keyed file such as ``memory.stat``: lines of a key and a number."""
-    pairs = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}  # noqa: PLR2004
 
 
 class Memory(NamedTuple):
@@ -132,14 +126,15 @@ class Cgroup:
         place = self.directory("memory")
         stat = parse_keyed((place / "memory.stat").read_text())
         if self.layout.version == "v2":
+            peak = _number(place / "memory.peak") if (place / "memory.peak").exists() else None
             kills = parse_keyed((place / "memory.events").read_text()).get("oom_kill", 0)
-            return Memory(_number(place / "memory.current"), stat["anon"], _peak(place / "memory.peak"), kills)
+            return Memory(_number(place / "memory.current"), stat["anon"], peak, kills)
         # On v1 each cgroup counts its own kills only; the limit that was hit may sit above.
         own = (parse_keyed(file.read_text()) for file in place.rglob("memory.oom_control"))
         return Memory(
             usage_bytes=_number(place / "memory.usage_in_bytes"),
             anon_bytes=stat.get("total_rss", stat.get("rss", 0)),
-            peak_bytes=_peak(place / "memory.max_usage_in_bytes"),
+            peak_bytes=_number(place / "memory.max_usage_in_bytes"),
             oom_kills=sum(counts.get("oom_kill", 0) for counts in own),
         )
 
@@ -285,10 +280,6 @@ def _write(file: Path, value: str) -> None:
 
 def _number(file: Path) -> int:
     return int(file.read_text())
-
-
-def _peak(file: Path) -> int | None:
-    return _number(file) if file.exists() else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

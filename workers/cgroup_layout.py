@@ -52,3 +52,9 @@ def parse_mounts(mountinfo: str) -> Layout:
 def detect() -> Layout:
     """Return the layout of the machine (of this process's mount namespace)."""
     return parse_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
+
+
+def parse_keyed(text: str) -> dict[str, int]:
+    """Parse a flat keyed file such as ``memory.stat``: lines of a key and a number."""
+    pairs = (line.split() for line in text.splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}  # noqa: PLR2004

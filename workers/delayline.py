@@ -4,9 +4,6 @@
 that address to a netfilter queue, and lets each go on after the delay, in order. The delay is added once, one
 way; the rate stays the edge's business (`workers.shaping`). There is no bypass: a delay line that died stops the
 flow instead of quietly becoming "no delay". It ends, and removes its rule, on SIGTERM or when its stdin closes.
-
-The protocol with the kernel is NFQUEUE's (linux/netfilter/nfnetlink_queue.h) over netlink: no payload is copied,
-only the ids of packets, and one verdict lets all packets up to an id go.
 """
 
 from __future__ import annotations
@@ -18,36 +15,20 @@ import os
 import select
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from workers import nfqueue
 from workers.errors import ShapingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-_NETLINK_NETFILTER: Final = 12
-_SUBSYSTEM: Final = 3 << 8  # NFNL_SUBSYS_QUEUE
-_PACKET, _CONFIG, _VERDICT_BATCH = _SUBSYSTEM, _SUBSYSTEM | 2, _SUBSYSTEM | 3
-_NLMSG_ERROR: Final = 2
-_REQUEST, _ACK = 1, 4
-_ATTR_COMMAND, _ATTR_PARAMS, _ATTR_MAXLEN = 1, 2, 3
-_BIND: Final = 1
-_COPY_META: Final = 1
-_ATTR_PACKET_HEADER, _ATTR_VERDICT_HEADER = 1, 2
-_ACCEPT: Final = 1
-_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
-_FAMILY = struct.Struct(">BBH")  # nfgenmsg: family, version, queue
-_ATTRIBUTE = struct.Struct("=HH")  # nlattr: length, type
-_QUEUE_PACKETS: Final = 10_000
-_RECEIVE_BUFFER_BYTES: Final = 4 * 1024 * 1024
+    import socket
+    from collections.abc import Sequence
 
 
 class Undoing(Protocol):
@@ -65,42 +46,6 @@ class Held(NamedTuple):
 
     packet_id: int
     due_ns: int
-
-
-def attribute(kind: int, payload: bytes) -> bytes:
-    """Return a netlink attribute, padded to four bytes."""
-    length = _ATTRIBUTE.size + len(payload)
-    return _ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length % 4)
-
-
-def message(kind: int, queue: int, attributes: bytes, *, acknowledge: bool = False) -> bytes:
-    """Return a netfilter netlink message to `queue`."""
-    length = _HEADER.size + _FAMILY.size + len(attributes)
-    flags = _REQUEST | (_ACK if acknowledge else 0)
-    return _HEADER.pack(length, kind, flags, 0, 0) + _FAMILY.pack(socket.AF_UNSPEC, 0, queue) + attributes
-
-
-def verdict_up_to(queue: int, packet_id: int) -> bytes:
-    """Return the message that accepts every packet of `queue` up to `packet_id`."""
-    return message(_VERDICT_BATCH, queue, attribute(_ATTR_VERDICT_HEADER, struct.pack(">II", _ACCEPT, packet_id)))
-
-
-def packet_ids(datagram: bytes) -> Iterator[int]:
-    """Yield the ids of the packets that the kernel announces in a datagram.
-
-    Raises:
-        ShapingError: the kernel reports an error instead.
-
-    """
-    at = 0
-    while at + _HEADER.size <= len(datagram):
-        length, kind, _, _, _ = _HEADER.unpack_from(datagram, at)
-        body = datagram[at + _HEADER.size : at + length]
-        if kind == _NLMSG_ERROR:
-            _check(body)
-        elif kind == _PACKET:
-            yield from _ids(body[_FAMILY.size :])
-        at += max(_HEADER.size, length + -length % 4)
 
 
 class Line:
@@ -211,38 +156,6 @@ class DelayLine:
         self._guard.withdraw("delay line")
 
 
-def _ids(attributes: bytes) -> Iterator[int]:
-    at = 0
-    while at + _ATTRIBUTE.size <= len(attributes):
-        length, kind = _ATTRIBUTE.unpack_from(attributes, at)
-        if kind == _ATTR_PACKET_HEADER:
-            yield struct.unpack_from(">I", attributes, at + _ATTRIBUTE.size)[0]
-        at += max(_ATTRIBUTE.size, length + -length % 4)
-
-
-def _check(body: bytes) -> None:
-    (code,) = struct.unpack_from("=i", body)
-    if code:
-        raise ShapingError(
-            f"The kernel refuses the delay line's queue: {os.strerror(-code)}; "
-            "another delay line may hold it (see /proc/net/netfilter/nfnetlink_queue)"
-        )
-
-
-def _bind(queue: int) -> socket.socket:
-    link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
-    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-    link.bind((0, 0))
-    for kind, value in (
-        (_ATTR_COMMAND, struct.pack(">BBH", _BIND, 0, 0)),
-        (_ATTR_PARAMS, struct.pack(">IB", 0, _COPY_META)),
-        (_ATTR_MAXLEN, struct.pack(">I", _QUEUE_PACKETS)),
-    ):
-        link.send(message(_CONFIG, queue, attribute(kind, value), acknowledge=True))
-        list(packet_ids(link.recv(65536)))  # the acknowledgement, or the error it raises
-    return link
-
-
 def _raise_priority() -> str:
     """Ask for real-time scheduling: under CPU stress packets would otherwise wait for their turn."""
     try:
@@ -266,14 +179,14 @@ def _serve(link: socket.socket, queue: int, delay_ns: int) -> None:
                 line.take(packet_id, now_ns)
         last = line.release(time.monotonic_ns())
         if last is not None:
-            link.send(verdict_up_to(queue, last))
+            link.send(nfqueue.verdict_up_to(queue, last))
         if sys.stdin in readable and not os.read(sys.stdin.fileno(), 4096):
             return
 
 
 def _announced(link: socket.socket) -> list[int]:
     try:
-        return list(packet_ids(link.recv(65536)))
+        return list(nfqueue.packet_ids(link.recv(65536)))
     except OSError as error:
         if error.errno != errno.ENOBUFS:
             raise
@@ -309,7 +222,7 @@ def run(source: str, delay_ms: float, queue: int) -> None:
         ShapingError: the kernel or iptables refuses.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with _bind(queue) as link:
+    with nfqueue.bind(queue) as link:
         priority = _raise_priority()
         try:
             _change(rule(iptables(), "-A", source, queue))

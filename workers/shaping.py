@@ -187,9 +187,10 @@ class LinkShaper:
 
 
 def _rate(link: Link, rate_mbps: float) -> str:
+    rate = f"{_bits(rate_mbps)}bit"
     burst_bytes = max(_LEAST_BURST_BYTES, 2 * link.mtu_bytes, math.ceil(rate_mbps * 125 * _BURST_MS))
     # A limit in bytes: as a latency it would shrink with the rate and drop what is queued.
-    return f"tbf rate {_bits(rate_mbps)}bit burst {burst_bytes} limit {QUEUE_BYTES}"
+    return f"tbf rate {rate} burst {burst_bytes} limit {QUEUE_BYTES}"
 
 
 def _delay(link: Link, rate_mbps: float, delay_ms: float) -> str:
