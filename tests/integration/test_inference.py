@@ -15,12 +15,14 @@ from workers.inference import LoadedModel
 from workers.partition import resolve
 from workers.store import ARCHITECTURE, META, WEIGHTS, put
 
+pytest.importorskip("workers.partition_keras", reason="TensorFlow is not installed", exc_type=ImportError)
+from tests import models
+
 pytestmark = [
     pytest.mark.tensorflow,
     # Keras's own saving of models, under NumPy 2.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
 ]
-models = pytest.importorskip("tests.models")
 keras = models.keras
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from workers.partition import find_points, resolve, split
 
+pytest.importorskip("workers.partition_keras", reason="TensorFlow is not installed", exc_type=ImportError)
+from tests import models
+
 pytestmark = pytest.mark.tensorflow
-models = pytest.importorskip("tests.models")
 
 SMALL = 64  # pixels a side: every layer is there, at a twelfth of the work
 

@@ -11,12 +11,14 @@ import pytest
 from workers.errors import PartitionError
 from workers.store import META, WEIGHTS, Stored, StoredModel, check_stored, main, put
 
+pytest.importorskip("workers.partition_keras", reason="TensorFlow is not installed", exc_type=ImportError)
+from tests import models
+
 pytestmark = [
     pytest.mark.tensorflow,
     # Keras's own saving of models, under NumPy 2.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
 ]
-models = pytest.importorskip("tests.models")
 keras = models.keras
 
 
