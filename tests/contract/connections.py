@@ -165,8 +165,9 @@ class LocalConnection:
 class Sshd:
     """An SSH server of our own on loopback with its own keys; `host` is how to reach it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
         self.folder = folder
+        self._environment = environment or {}
         self.home = folder / "home"
         self.home.mkdir(parents=True)
         self.key = make_key(folder / "client_key")
@@ -221,12 +222,14 @@ class Sshd:
         self.stop()
 
     def _config(self) -> str:
+        variables = {"SHLVL": "1", "HOME": str(self.home)} | self._environment
+        environment = " ".join(f"{name}={value}" for name, value in variables.items())
         return (
             f"ListenAddress 127.0.0.1:{self.port}\nHostKey {self.host_key}\nPidFile none\n"
             f"AuthorizedKeysFile {self.folder}/authorized_keys\nStrictModes no\nUsePAM no\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
             f"AllowUsers {self.user}\nSubsystem sftp internal-sftp\nMaxStartups 100\nMaxSessions 100\n"
-            f"SetEnv SHLVL=1 HOME={self.home}\n"
+            f"SetEnv {environment}\n"
         )
 
 
