@@ -5,7 +5,10 @@ from snakemake.utils import min_version
 min_version("9.10")
 
 
-configfile: "config/default.yaml"
+# A config given with --configfile stands alone; merged into the default one it would measure the models of both.
+if "models" not in config:
+
+    configfile: "config/default.yaml"
 
 
 include: "rules/common.smk"

@@ -26,7 +26,7 @@ from hosts.deploy import deploy_tree, deploy_workers
 from hosts.errors import ConfigError, HostsError, RemoteError
 from hosts.facts import gather
 from hosts.lease import lease
-from hosts.progress import Progress
+from hosts.progress import Progress, grid_progress
 from hosts.provenance import current_commit
 from hosts.session import ROLES, RunSpec, Session, Site
 from hosts.ssh import connect
@@ -68,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (HostsError, PartitionError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
-    print(f"{block.folder}: {summary(record)}", file=sys.stderr)
+    runs = arguments.out.parents[len(Path(block.folder).parts) - 1]
+    print(f"{block.folder}: {summary(record)}; {grid_progress(config, runs)}", file=sys.stderr)
     return 0
 
 

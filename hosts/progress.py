@@ -1,4 +1,4 @@
-"""Tells of progress: a line a run on a terminal, a line a block elsewhere (the caller's summary)."""
+"""Tells of progress: a line a run on a terminal, a line a block everywhere, each with the time that is left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from hosts.config import blocks
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hosts.config import Config
     from workers.records import RunRecord
 
 
@@ -15,6 +22,13 @@ def eta_s(done: int, total: int, elapsed_s: float) -> float | None:
     if done <= 0:
         return None
     return elapsed_s / done * (total - done)
+
+
+def in_words(seconds: float | None) -> str:
+    """Return a duration as a person says it."""
+    if seconds is None:
+        return "an unknown time"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - one and a half minutes
 
 
 class Progress:
@@ -29,13 +43,25 @@ class Progress:
     def run_ended(self, run: RunRecord) -> None:
         """Say how a run ended; off a terminal only what went wrong."""
         self._done += 1
-        left_s = eta_s(self._done, self._total, time.monotonic() - self._began)
         trouble = f": {run.reason}" if run.reason else ""
         if not sys.stderr.isatty() and not trouble:
             return
+        left_s = eta_s(self._done, self._total, time.monotonic() - self._began)
         print(
             f"{self._block}: run {self._done}/{self._total}, {run.from_mbps:g} → {run.to_mbps:g} Mbit/s, "
-            f"{run.status.value}{trouble}; about {left_s or 0:.0f} s left in this block",
+            f"{run.status.value}{trouble}; {in_words(left_s)} left in this block",
             file=sys.stderr,
             flush=True,
         )
+
+
+class _Timed(msgspec.Struct):
+    duration_s: float
+
+
+def grid_progress(config: Config, runs: Path) -> str:
+    """Return how much of the grid is measured and how long the rest takes, from the blocks' own records."""
+    wanted = blocks(config)
+    records = [runs / block.folder / "run.json" for block in wanted]
+    took = [msgspec.json.decode(path.read_bytes(), type=_Timed).duration_s for path in records if path.exists()]
+    return f"block {len(took)}/{len(wanted)}, {in_words(eta_s(len(took), len(wanted), sum(took)))} left"

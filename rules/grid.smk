@@ -41,4 +41,3 @@ rule measure:
         "exec setpriv --pdeathsig TERM python -m hosts.measure --config {params.config:q}"
         " --model {wildcards.model:q} --strategy {wildcards.strategy:q}"
         " --cpu {wildcards.cpu} --mem {wildcards.mem} --stored {input.stored:q} --out {params.folder:q} 2> >(tee {log:q} >&2)"
-        
