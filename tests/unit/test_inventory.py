@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -164,3 +165,9 @@ def test_a_missing_file(tmp_path):
 @given(st.integers(1024, 65535 - 19))
 def test_every_first_port_that_leaves_room_for_the_others_is_taken(port):
     assert inventory.parse(with_keys("edge", data_ports=port), Path("x")).edge.data_ports == port
+
+
+def test_the_documentation_explains_every_key():
+    text = (REPOSITORY / "docs/inventory.md").read_text()
+    fields = [field.name for field in msgspec.structs.fields(inventory.Host) if field.name != "role"]
+    assert [name for name in fields if f"`{name}`" not in text] == []
