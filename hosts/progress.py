@@ -55,7 +55,9 @@ class Progress:
         )
 
 
-class _Timed(msgspec.Struct):
+class Timed(msgspec.Struct):
+    """The part of run.json that tells how long a block took."""
+
     duration_s: float
 
 
@@ -63,5 +65,5 @@ def grid_progress(config: Config, runs: Path) -> str:
     """Return how much of the grid is measured and how long the rest takes, from the blocks' own records."""
     wanted = blocks(config)
     records = [runs / block.folder / "run.json" for block in wanted]
-    took = [msgspec.json.decode(path.read_bytes(), type=_Timed).duration_s for path in records if path.exists()]
+    took = [msgspec.json.decode(path.read_bytes(), type=Timed).duration_s for path in records if path.exists()]
     return f"block {len(took)}/{len(wanted)}, {in_words(eta_s(len(took), len(wanted), sum(took)))} left"
