@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -81,7 +83,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def digest(self) -> str:
         """Return a hash of everything that shapes the measurement (not of where results go)."""
         same = msgspec.structs.replace(self, results="", inventory="")
-        return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:12]
+        return hashlib.sha256(
+            json.dumps(msgspec.to_builtins(same, str_keys=True), sort_keys=True).encode()
+        ).hexdigest()[:12]
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -143,12 +147,19 @@ def _range_problems(config: Config, where: str) -> Iterator[str]:
         "repartition_timeout_s": [config.repartition_timeout_s],
     }
     for key, values in positive.items():
-        if not values or min(values) <= 0:
-            yield f"{where}: {key}: must hold values above 0, found {list(values)}"
+        if not values or not all(0 < value < math.inf for value in values):
+            yield f"{where}: {key}: must hold finite values above 0, found {list(values)}"
     if config.network.speeds_mbps[0] == config.network.speeds_mbps[1]:
         yield f"{where}: network.speeds_mbps: the two speeds must differ"
-    if config.network.delay_ms < 0:
-        yield f"{where}: network.delay_ms: must not be negative"
+    not_negative = {
+        "network.delay_ms": config.network.delay_ms,
+        "windows.before_s": config.windows.before_s,
+        "windows.after_s": config.windows.after_s,
+        "windows.warmup_frames": config.windows.warmup_frames,
+    }
+    for key, value in not_negative.items():
+        if not 0 <= value < math.inf:
+            yield f"{where}: {key}: must be finite and not negative, found {value:g}"
     for key in ("cpu_pct", "mem_pct"):
         for value in getattr(config, key):
             if value != 100:  # noqa: PLR2004 - the stressors are not part of the grid yet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from workers import delayline, link, transport
 from workers import messages as m
 from workers.agent import Agent, main
-from workers.errors import ProtocolError, ShapingError
+from workers.errors import ProtocolError
 from workers.records import Event, EventKind, JsonLines
 from workers.site import Site
 
@@ -19,32 +18,6 @@ if TYPE_CHECKING:
     import zmq.asyncio
 
     from workers.agent import ControlChannel
-    from workers.guard import Guard
-
-DELAY_QUEUE = 0
-DELAY_STOP_TIMEOUT_S = 5.0
-
-
-class DelayProcess:
-    """The delay line, running beside this agent; it ends with the agent, and the guard removes its rule.
-
-    Raises:
-        ShapingError: it did not come up; the message is its own.
-    """
-
-    def __init__(self, guard: Guard, edge_address: str, delay_ms: float) -> None:
-        for index, undo in enumerate(delayline.undo_commands(edge_address, DELAY_QUEUE)):
-            guard.add(f"delay line {index}", undo)
-        argv = [sys.executable, "-m", "workers.delayline", "--from", edge_address]
-        argv += ["--delay-ms", str(delay_ms), "--queue", str(DELAY_QUEUE)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None  # noqa: S101 - for the type checker
-        if not self._process.stdout.readline():
-            raise ShapingError(f"the delay line ended at once (status {self._process.wait()}); its words are above")
-
-    def stop(self) -> None:
-        """End it and wait until its rule is gone."""
-        self._process.communicate(timeout=DELAY_STOP_TIMEOUT_S)
 
 
 class CloudAgent(Agent):
@@ -61,7 +34,7 @@ class CloudAgent(Agent):
         self._codec = m.Codec(m.TierOrder)
         self._trains: link.TrainReceiver | None = None
         self._log: JsonLines | None = None
-        self._delay: DelayProcess | None = None
+        self._delay: delayline.DelayLine | None = None
 
     async def obey(self, order: m.Order, received_ns: int) -> None:
         """See `Agent.obey`."""
@@ -71,7 +44,8 @@ class CloudAgent(Agent):
             return
         self._log = JsonLines(Path(order.log_folder) / "cloud-events.jsonl")
         if order.delay_ms is not None:
-            self._delay = DelayProcess(self.guard, order.edge_address, order.delay_ms)
+            self._delay = delayline.DelayLine(self.guard, order.edge_address, order.delay_ms)
+            self._delay.start()
         self._trains = await link.receive_trains(order.probe_token, order.data_address, order.probe_port)
         self._plane = transport.DataPlane(order.keys)
         self._edge = self._plane.in_loop(
