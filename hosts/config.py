@@ -83,9 +83,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def digest(self) -> str:
         """Return a hash of everything that shapes the measurement (not of where results go)."""
         same = msgspec.structs.replace(self, results="", inventory="")
-        return hashlib.sha256(
-            json.dumps(msgspec.to_builtins(same, str_keys=True), sort_keys=True).encode()
-        ).hexdigest()[:12]
+        text = json.dumps(msgspec.to_builtins(same, str_keys=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -108,11 +107,35 @@ def parse(data: object, where: str) -> Config:
     Raises:
         ConfigError: every problem found, a line each, with the path of its key.
     """
-    config: Config = decode(data, Config, where)
+    config: Config = decode(_with_numeric_speeds(data), Config, where)
     problems = list(_problems(config, where))
     if problems:
         raise ConfigError("\n".join(problems))
     return config
+
+
+def _with_numeric_speeds(data: object) -> object:
+    """Return the data with the speeds of partitions as numbers; JSON and the command line know only text as keys."""
+    models = data.get("models") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(models, dict):
+        return data
+    return {**data, "models": {name: _with_numeric_keys(model) for name, model in models.items()}}
+
+
+def _with_numeric_keys(model: object) -> object:
+    if model is None:
+        return {}  # `vgg19:` with nothing behind it: all defaults
+    partition = model.get("partition") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(partition, dict):
+        return model
+    return {**model, "partition": {_number(speed): point for speed, point in partition.items()}}
+
+
+def _number(text: object) -> object:
+    try:
+        return float(text) if isinstance(text, str) else text
+    except ValueError:
+        return text
 
 
 def load(path: Path) -> Config:

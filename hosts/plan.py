@@ -69,8 +69,7 @@ def describe(config: Config, plan: Plan, free_bytes: int) -> list[str]:
     )
     return [
         f"{plan.blocks} blocks, {plan.runs} runs: {axes}",
-        f"{plan.measured} blocks are measured already; the others take about {in_words(plan.left_s)} "
-        "(windows known, repartitions by rule of thumb)",
+        f"{plan.measured} blocks are measured already; the others take about {in_words(plan.left_s)}",
         f"about {plan.megabytes:.0f} MB of logs; {free_bytes / 1e9:.0f} GB free in {config.results}",
     ]
 
