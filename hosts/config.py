@@ -184,6 +184,8 @@ def _range_problems(config: Config, where: str) -> Iterator[str]:
         if not 0 <= value < math.inf:
             yield f"{where}: {key}: must be finite and not negative, found {value:g}"
     for key in ("cpu_pct", "mem_pct"):
+        if not getattr(config, key):
+            yield f"{where}: {key}: must hold at least one value"
         for value in getattr(config, key):
             if value != 100:  # noqa: PLR2004 - the stressors are not part of the grid yet
                 yield f"{where}: {key}: only 100 can be measured so far, found {value:g}"
