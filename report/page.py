@@ -64,7 +64,7 @@ def render(results: Results, tables: Tables, figures: dict[str, FigureView]) -> 
         figures=figures,
         **_overview(results, tables),
         **_sections(tables),
-        **_provenance(results, tables),
+        **_provenance(results),
     )
 
 
@@ -130,12 +130,12 @@ def _sections(tables: Tables) -> dict[str, Any]:
     }
 
 
-def _provenance(results: Results, tables: Tables) -> dict[str, Any]:
-    del tables
+def _provenance(results: Results) -> dict[str, Any]:
     return {
         "missing": runs.missing(results),
         "asked": runs.AskedGrid.from_config(results.config) is not None,
-        "hosts_grid": provenance.hosts_grid(results.blocks),
+        "hosts_grid": provenance.hosts_grid(results.blocks, brief=True),
+        "facts_grid": provenance.hosts_grid(results.blocks, brief=False),
         "choices_grid": provenance.choices_grid(results.blocks),
         "models_grid": provenance.models_grid(results.blocks),
         "clocks_grid": provenance.clocks_grid(results.blocks),

@@ -9,10 +9,12 @@ from report.metrics.conditions import QUANTITIES
 
 if TYPE_CHECKING:
     from report.load import Block, RunLogs
+    from workers.records import BlockRecord
 
 KEYS = ("model", "strategy", "cpu_pct", "mem_pct", "fps", "from_mbps", "to_mbps", "repeat", "status")
 # Long tables name a run; what else is to be said of it stands in its row of the table `downtime`.
 ORIGIN = ("run", "source", "commit", "config_hash", "protocol_version")
+HOST_FACTS = ("cpu_model", "cpus", "kernel", "governor", "clock_source", "memory_limit_mb")
 PROVENANCE = (
     "reason",
     "note",
@@ -34,6 +36,12 @@ PROVENANCE = (
 )
 
 
+def runtime_of(record: BlockRecord) -> str | None:
+    """Return the container runtime that was in use; both where edge and cloud differ."""
+    named = (record.choices.get(f"{tier}_runtime") for tier in ("edge", "cloud"))
+    return " / ".join(dict.fromkeys(str(runtime) for runtime in named if runtime)) or None
+
+
 def keys(block: Block, run: RunLogs) -> dict[str, Any]:
     """Return the scenario of a run; the status is the one after all checks."""
     record = run.record
@@ -53,7 +61,7 @@ def keys(block: Block, run: RunLogs) -> dict[str, Any]:
 def provenance(block: Block, run: RunLogs, note: str | None = None) -> dict[str, Any]:
     """Return where a row came from: code, config, hosts, achieved conditions, raw log folder.
 
-    `choices` and `host_facts` are JSON objects.
+    `choices` and `host_facts` are JSON objects; all that is known of the hosts stands in ``run.json``.
     """
     of_block, of_run = block.record, run.record
     achieved = {f"achieved_{quantity}": getattr(of_run.achieved, quantity) for quantity in QUANTITIES}
@@ -69,12 +77,12 @@ def provenance(block: Block, run: RunLogs, note: str | None = None) -> dict[str,
         "commit": of_block.commit,
         "dirty": of_block.dirty,
         "config_hash": of_block.config_hash,
-        "runtime": _text(of_block.choices.get("runtime")),
+        "runtime": runtime_of(of_block),
         "schema_version": of_block.schema_version,
         "protocol_version": of_block.protocol_version,
         "started_utc": of_run.started_utc,
         "choices": _json(of_block.choices),
-        "host_facts": _json(of_block.hosts),
+        "host_facts": _json({role: _brief(facts) for role, facts in of_block.hosts.items()}),
     }
 
 
@@ -82,5 +90,8 @@ def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else _json(value)
+def _brief(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts that bear on timings, and the version of TensorFlow."""
+    brief = {name: facts[name] for name in HOST_FACTS if name in facts}
+    packages = facts.get("packages")
+    return brief | {"tensorflow": packages.get("tensorflow")} if isinstance(packages, dict) else brief

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from report.metrics.statistics import Interval, Rate
 
 NONE = "\N{EN DASH}"
+_SPACE = "\N{NO-BREAK SPACE}"  # between a number and its unit
 TIMES = "\N{MULTIPLICATION SIGN}"
 _SECOND_MS = 1000.0
 
@@ -27,7 +28,8 @@ def duration(ms: float) -> str:
     """Return a duration in ms, from 1 s on in s."""
     if math.isnan(ms):
         return NONE
-    return f"{digits(ms / _SECOND_MS)} s" if abs(ms) >= _SECOND_MS else f"{digits(ms)} ms"
+    in_s = abs(ms) >= _SECOND_MS
+    return f"{digits(ms / _SECOND_MS)}{_SPACE}s" if in_s else f"{digits(ms)}{_SPACE}ms"
 
 
 def durations(interval: Interval) -> str:
@@ -39,7 +41,7 @@ def durations(interval: Interval) -> str:
     in_s = abs(interval.median) >= _SECOND_MS
     scale, unit = (_SECOND_MS, "s") if in_s else (1.0, "ms")
     median, low, high = (digits(v / scale) for v in (interval.median, interval.low, interval.high))
-    return f"{median} {unit} [{low}, {high}]"
+    return f"{median}{_SPACE}{unit} [{low}, {high}]"
 
 
 def factor(interval: Interval) -> str:
@@ -65,7 +67,8 @@ def percent(share: float) -> str:
     if math.isnan(share):
         return NONE
     points = 100 * share
-    return f"{points:.0f} %" if points in {0.0, 100.0} or 10 <= points <= 90 else f"{points:.1f} %"  # noqa: PLR2004
+    coarse = points in {0.0, 100.0} or 10 <= points <= 90  # noqa: PLR2004 - near the ends decimals matter
+    return f"{points:.{0 if coarse else 1}f}{_SPACE}%"
 
 
 def rate(value: Rate) -> str:
@@ -82,7 +85,7 @@ def megabytes(value: float) -> str:
 
 def speed(mbps: float) -> str:
     """Return a link speed."""
-    return f"{mbps:g} Mbit/s"
+    return f"{mbps:g}{_SPACE}Mbit/s"
 
 
 def direction(from_mbps: float, to_mbps: float) -> str:

@@ -129,9 +129,7 @@ def frames(spec: RunSpec, run: int, t0_ns: int) -> tuple[list[DeviceFrame], list
                 outcome = Outcome.BUSY
         answered = outcome is Outcome.ANSWERED
         settled_ns = offered_ns + round((spec.latency_ms if answered else 1) * MS)
-        device.append(
-            DeviceFrame(run, number, offered_ns + to_device, outcome, settled_ns + to_device, 16, 3)
-        )
+        device.append(DeviceFrame(run, number, offered_ns + to_device, outcome, settled_ns + to_device, 16, 3))
         edge.append(EdgeFrame(run, number, offered_ns + MS, outcome, 16, "c1", settled_ns - MS // 2))
     return device, edge
 
@@ -145,16 +143,22 @@ def memory(spec: RunSpec, run: int, t0_ns: int, tier: str) -> list[MemorySample]
         busy = 0 <= ms <= max(until_ms, 100)
         size = round((spec.peak_mb if busy else spec.rest_mb)[tier] * 1e6)
         stamp_ns = t0_ns + shift_ns + ms * MS + 50 * MS
-        samples.append(MemorySample(run, stamp_ns, 2 if busy else 1, size, round(size * 0.9)))
+        samples.append(
+            MemorySample(
+                run if tier == "edge" and ms >= 0 else run - 1,
+                stamp_ns,
+                2 if busy else 1,
+                size,
+                round(size * 0.9),
+            )
+        )
     return samples
 
 
 def run_record(spec: RunSpec, run: int, cpu_pct: float, mem_pct: float) -> RunRecord:
     """Return a run's entry in run.json."""
     requested = Conditions(spec.from_mbps, spec.to_mbps, 20.0, cpu_pct, mem_pct, spec.fps)
-    close = Conditions(
-        spec.from_mbps * 0.955, spec.to_mbps * 0.96, 20.2, cpu_pct - 1, mem_pct - 0.5, spec.fps * 0.999
-    )
+    close = Conditions(spec.from_mbps * 0.955, spec.to_mbps * 0.96, 20.2, cpu_pct - 1, mem_pct - 0.5, spec.fps * 0.999)
     return RunRecord(
         run=run,
         repeat=spec.repeat,
@@ -230,11 +234,15 @@ def block_record(
     offsets = {role: ClockOffset(ns, 40_000) for role, ns in CLOCKS.items()}
     host = {
         "cpu_model": "Synthetic CPU 3000",
-        "cores": 2,
+        "cpus": 2,
         "memory_mb": 8000,
         "kernel": "6.1.0-synthetic",
-        "governor": "performance",
-        "tensorflow": "2.21.0",
+        "governor": None,
+        "netem": False,
+        "engines": {"podman": "4.3.1"},
+        "packages": {"numpy": "2.4.6", "tensorflow": "2.21.0"},
+        "tools": ["tc", "ip"],
+        "busy_ports": [],
     }
     return BlockRecord(
         schema_version=SCHEMA_VERSION,
@@ -257,7 +265,7 @@ def block_record(
         commit="0123456789abcdef0123456789abcdef01234567",
         dirty=False,
         hosts={role: dict(host) for role in ("device", "edge", "cloud")},
-        choices={"runtime": "podman 4.3.1", "delay": "nfqueue", "cgroup": 1, "partition": "paper"},
+        choices={"edge_runtime": "podman 4.3.1", "cloud_runtime": "podman 4.3.1", "delay": "delay line"},
         clock_before=offsets,
         clock_after=offsets,
         phases=Phases(4.0, 6.0, 120.0, 2.0, 1.0),

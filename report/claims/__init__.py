@@ -1,7 +1,7 @@
 """The paper's claims against our data: each is decided by a pure function over the tables.
 
 A claim holds or does not hold only where the 95 % intervals say so. It is undecided where they leave both
-open or there is a single run, and not tested where the grid did not ask.
+open or the runs are too few for such an interval, and not tested where the grid did not ask.
 """
 
 from __future__ import annotations

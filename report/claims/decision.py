@@ -39,8 +39,11 @@ def worst(states: Iterable[State]) -> State:
 
 
 def decide(interval: Interval, *, above: float = -math.inf, below: float = math.inf) -> State:
-    """Place an interval against the range (above, below): inside holds, outside does not, across is open."""
-    if math.isnan(interval.low):
+    """Place an interval against the range (above, below): inside holds, outside does not, across is open.
+
+    So is an interval from too few runs for 95 %.
+    """
+    if math.isnan(interval.low) or interval.is_short:
         return State.UNDECIDED
     if interval.low >= above and interval.high <= below:
         return State.HOLDS

@@ -31,10 +31,10 @@ def downtime_grid(tables: Tables) -> Grid:
         "Downtime by strategy and direction, median with 95 % interval over all runs that are ok",
         [
             Column("Strategy"),
-            Column("Change"),
+            Column("Change", "Mbit/s"),
             numeric("Downtime", "median [95 %]"),
             numeric("Paper"),
-            numeric("Ours / paper"),
+            numeric("Ratio", "ours / paper"),
             numeric("n", "runs"),
             numeric("Outage", "no frame accepted"),
             numeric("Degraded", "old partition serves"),
@@ -82,11 +82,11 @@ def _row(row: DowntimeSummary) -> list[Cell]:
     gap_note = f"± {text.duration(row.gap_resolution_ms)}" if row.service_gap.n else "clocks not compared"
     return [
         Cell(row.strategy, swatch=row.strategy),
-        Cell(text.direction(row.from_mbps, row.to_mbps)),
+        Cell(f"{row.from_mbps:g} → {row.to_mbps:g}"),
         Cell(text.durations(row.downtime), note=_reservation(row)),
-        Cell(reference.shown, note=reference.where) if reference else Cell(text.NONE, note="not in the paper"),
+        Cell(reference.shown, note=reference.where) if reference else Cell(text.NONE),
         Cell(f"{text.digits(ratio, 2)}{text.TIMES}" if ratio is not None else text.NONE),
-        Cell(f"{row.downtime.n}", note=text.plural(row.cells, "cell")),
+        Cell(f"{row.downtime.n}"),
         Cell(text.duration(row.outage.median)),
         Cell(text.duration(row.degraded.median)),
         Cell(text.duration(row.service_gap.median), note=gap_note),

@@ -8,14 +8,24 @@ from typing import TYPE_CHECKING
 
 from report import text
 from report.claims import State, Verdict
+from report.provenance import runtime_of
 from report.summaries import models_of, strategies_of
-from report.view.grid import Cell, Column, Grid, Group
 
 if TYPE_CHECKING:
     from report.load import Results
     from report.tables import Tables
 
 _SHOWN = 6  # findings that a verdict shows unfolded
+
+
+@dataclass(frozen=True)
+class FindingView:
+    """What was measured for a claim in one place, and what that says."""
+
+    subject: str
+    state: str
+    tone: str
+    figure: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class VerdictView:
     paper: str
     where: str
     digest: str
-    grid: Grid
+    findings: list[FindingView]
     folded: bool
 
 
@@ -63,7 +73,7 @@ def facts(results: Results, tables: Tables) -> list[tuple[str, str]]:
         ("Memory availability", f"{_listed(tables, 'mem_pct')} %"),
         ("Repeats", f"{len(repeats)}"),
         ("Blocks", f"{len(records)}"),
-        ("Container runtime", ", ".join(sorted({str(r.choices.get("runtime", text.NONE)) for r in records}))),
+        ("Container runtime", ", ".join(sorted({runtime_of(record) or text.NONE for record in records}))),
         ("Commit", ", ".join(commits)),
         ("Config", ", ".join(sorted({record.config_hash[:12] for record in records}))),
     ]
@@ -85,7 +95,7 @@ def warnings(results: Results) -> list[str]:
 
 
 def verdict_views(verdicts: list[Verdict]) -> list[VerdictView]:
-    """Return the verdicts with their findings as tables."""
+    """Return the verdicts as the page shows them."""
     return [
         VerdictView(
             key=verdict.key,
@@ -95,7 +105,10 @@ def verdict_views(verdicts: list[Verdict]) -> list[VerdictView]:
             paper=verdict.claim.paper,
             where=verdict.claim.where,
             digest=_digest(verdict),
-            grid=_findings_grid(verdict),
+            findings=[
+                FindingView(found.subject, found.state.value, _tone(found.state), found.figure)
+                for found in verdict.findings
+            ],
             folded=len(verdict.findings) > _SHOWN,
         )
         for verdict in verdicts
@@ -112,16 +125,6 @@ def tally(verdicts: list[Verdict]) -> str:
         State.NOT_TESTED: ("was not tested", "were not tested"),
     }
     return text.listing([f"{counts[state]} {words[state][counts[state] > 1]}" for state in State if counts[state]])
-
-
-def _findings_grid(verdict: Verdict) -> Grid:
-    rows = [[Cell(f.subject), Cell(f.state.value, tone=_tone(f.state)), Cell(f.figure)] for f in verdict.findings]
-    return Grid(
-        f"findings-{verdict.key}",
-        f"What was measured for the claim: {verdict.claim.text}",
-        [Column("Where"), Column("Says"), Column("Measured")],
-        [Group("", rows)],
-    )
 
 
 def _digest(verdict: Verdict) -> str:

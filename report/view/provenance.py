@@ -14,11 +14,33 @@ if TYPE_CHECKING:
     from report.load import Block, Results
 
 _ROLES = ("device", "edge", "cloud")
+_BRIEF = frozenset(
+    (
+        "cpu_model",
+        "cpus",
+        "memory_limit_mb",
+        "memory_mb",
+        "kernel",
+        "distribution",
+        "governor",
+        "clock_source",
+        "cgroup",
+        "netem",
+        "engines",
+        "python",
+        "packages",
+    )
+)
 _US = 1e-3  # of a nanosecond
 
 
-def hosts_grid(blocks: Iterable[Block]) -> Grid:
-    """Return the facts of the hosts, a column each; where blocks differ all values are named."""
+def hosts_grid(blocks: Iterable[Block], *, brief: bool) -> Grid:
+    """Return the facts of the hosts, a column each; where blocks differ all values are named.
+
+    Args:
+        blocks: whose hosts.
+        brief: only what bears on the measurements.
+    """
     facts: dict[str, dict[str, list[str]]] = {}
     roles: list[str] = []
     for block in blocks:
@@ -31,8 +53,10 @@ def hosts_grid(blocks: Iterable[Block]) -> Grid:
     rows = [
         [Cell(_words(name)), *(Cell(" / ".join(by_role.get(role, [text.NONE]))) for role in roles)]
         for name, by_role in facts.items()
+        if name in _BRIEF or not brief
     ]
-    return Grid("table-hosts", "Facts of the hosts", [Column("Fact"), *map(Column, roles)], [Group("", rows)])
+    name, caption = ("table-hosts", "The hosts") if brief else ("table-facts", "All facts of the hosts")
+    return Grid(name, caption, [Column("Fact"), *map(Column, roles)], [Group("", rows)])
 
 
 def choices_grid(blocks: Iterable[Block]) -> Grid:
@@ -146,6 +170,14 @@ def _flat(mapping: dict[str, Any]) -> list[tuple[str, str]]:
 def _shown(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if value is None or value == []:
+        return text.NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items()) or text.NONE
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
     return json.dumps(value, sort_keys=True, default=str)
 
 

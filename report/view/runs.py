@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from report.tables import Tables
 
 STATUSES = ("ok", "infeasible", "failed", "invalid")
+_REASONS_FIRST = {"failed": 0, "invalid": 1, "infeasible": 2}
 _SHOWN = 8
 
 
@@ -79,6 +80,7 @@ def status_grid(tables: Tables) -> Grid:
 def reasons_grid(tables: Tables) -> Grid:
     """Return why runs are not ok, those of one block with one reason together."""
     bad = tables.downtime[tables.downtime["status"] != "ok"]
+    bad = bad.sort_values("status", key=lambda found: found.map(_REASONS_FIRST), kind="stable")
     gathered: dict[tuple[str, str, str, str], list[int]] = {}
     for row in bad.to_dict("records"):
         reason = "no reason recorded" if not isinstance(row["reason"], str) else row["reason"]

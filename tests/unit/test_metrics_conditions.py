@@ -51,6 +51,12 @@ def test_what_was_not_asked_for_is_not_compared():
     assert compare(Conditions(fps=10), achieved(cpu_pct=1), Tolerances()).within_tolerance is True
 
 
+def test_the_configs_tolerances_are_used_and_the_others_keep_their_default():
+    tolerances = Tolerances.from_config({"tolerances": {"link_mbps_pct": 50.0, "cpu_points": 1}})
+    assert tolerances == Tolerances(link_share=0.5, cpu_points=1)
+    assert Tolerances.from_config(None) == Tolerances()
+
+
 def record(before, after):
     block = block_record((), "vgg19", "switch-b2", 100, 100)
     return msgspec.structs.replace(block, clock_before=before, clock_after=after)

@@ -137,3 +137,14 @@ def test_two_stops_are_both_outage():
     found = downtime(timeline(run_record(spec, 1, 100, 100), [*events, *again]))
     assert found.outage_ms == pytest.approx(15)
     assert found.downtime_ms == pytest.approx(16.2)
+
+
+def test_a_failed_repartition_is_no_unmoved_point():
+    events = edge_events(RunSpec(), 1, T0)
+    detail = {"point": 16, "moved": False, "ok": False, "reason": "cloud: out of memory"}
+    failed = [
+        Event(event.run, event.at_ns, event.kind, detail) if event.kind is EventKind.REPARTITIONED else event
+        for event in events
+    ]
+    with pytest.raises(IncompleteRunError, match="the repartition failed: cloud: out of memory"):
+        timeline(run_record(RunSpec(), 1, 100, 100), failed)

@@ -31,6 +31,10 @@ def test_rest_is_the_last_before_the_change_and_peak_the_largest_until_half_a_se
     assert (use.rest_cgroup_mb, use.peak_cgroup_mb) == (610, 1300)
 
 
+def test_a_sample_of_long_before_is_not_this_runs_rest():
+    assert memory_use([sample(0, 700)], 5_001 * MS, 5_200 * MS, moved=True).rest_mb is None
+
+
 def test_a_run_that_did_not_move_has_no_peak():
     use = memory_use(SAMPLES, 100 * MS, 200 * MS, moved=False)
     assert (use.rest_mb, use.peak_mb) == (700, None)

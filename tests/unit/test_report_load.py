@@ -25,6 +25,14 @@ def test_logs_are_sorted_by_run(tmp_path):
     assert first.status is Status.OK
 
 
+def test_memory_samples_belong_to_runs_by_their_time(tmp_path):
+    write_block(tmp_path, [RunSpec(), RunSpec()])
+    first, second = runs_of(tmp_path)
+    assert first.memory == second.memory
+    stamps = [sample.at_ns for sample in first.memory["cloud"]]
+    assert stamps == sorted(stamps)
+
+
 def test_the_warm_up_is_left_out(tmp_path):
     folder = write_block(tmp_path, [RunSpec(), RunSpec()])
     record = json.loads((folder / "run.json").read_text())
@@ -45,9 +53,7 @@ def test_nothing_in_the_folder(tmp_path):
 
 def test_another_schema_version_is_refused_with_a_remedy(tmp_path):
     folder = write_block(tmp_path, [RunSpec()], schema_version=99)
-    with pytest.raises(
-        SchemaError, match=r"schema version 99.*reads version 1.*git checkout 0123.*measure"
-    ) as said:
+    with pytest.raises(SchemaError, match=r"schema version 99.*reads version 1.*git checkout 0123.*measure") as said:
         load_results(tmp_path)
     assert str(folder / "run.json") in str(said.value)
 

@@ -1,0 +1,131 @@
+"""Claims against made-up results: each state is reached by data that deserve it."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from report.claims import State, verdicts
+from report.claims.decision import decide, worst
+from report.load import load_results
+from report.metrics.statistics import Interval
+from report.tables import build_tables
+from tests.synthetic import RunSpec, Work, write_block
+from workers.records import Status
+
+FULL = 0.96
+
+
+def interval(low, high, coverage=FULL):
+    return Interval((low + high) / 2, low, high, 8, coverage)
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        (interval(10.0, 12.0), State.HOLDS),
+        (interval(9.0, 12.0), State.UNDECIDED),
+        (interval(8.0, 9.9), State.DOES_NOT_HOLD),
+        (interval(math.nan, math.nan), State.UNDECIDED),
+        (interval(10.0, 12.0, coverage=0.93), State.UNDECIDED),
+    ],
+)
+def test_an_interval_decides_only_where_it_is_on_one_side(found, state):
+    assert decide(found, above=10.0) is state
+
+
+def test_one_failure_refutes_and_none_tests_nothing():
+    assert worst([State.HOLDS, State.UNDECIDED, State.DOES_NOT_HOLD]) is State.DOES_NOT_HOLD
+    assert worst([State.HOLDS, State.UNDECIDED]) is State.UNDECIDED
+    assert worst([]) is State.NOT_TESTED
+
+
+def restarts(seconds, n=8):
+    """Runs of the baseline, a few milliseconds apart."""
+    return [
+        RunSpec(
+            works=(Work("rebuild", seconds * 1000 + i),),
+            stopped_ms=0.1,
+            resumed_ms=seconds * 1000 + i + 1,
+            repeat=i,
+        )
+        for i in range(n)
+    ]
+
+
+def switches(ms, kind=None, n=8, **changes):
+    works = (Work(kind, ms - 0.3),) if kind else ()
+    return [replace(RunSpec(works=works, routed_ms=ms + i * ms / 1000, repeat=i), **changes) for i in range(n)]
+
+
+def states(root, **blocks):
+    for strategy, specs in blocks.items():
+        write_block(root, specs, strategy=strategy.replace("_", "-"))
+    return {verdict.key: verdict for verdict in verdicts(build_tables(load_results(root)))}
+
+
+def test_the_papers_world_holds(tmp_path):
+    twice = {"edge": 1400.0, "cloud": 1800.0}
+    found = states(
+        tmp_path,
+        pause_resume=restarts(6.0),
+        switch_a1=switches(0.5),
+        switch_b1=switches(1900, "launch", peak_mb=twice),
+        switch_b2=switches(590, "build"),
+    )
+    held = {key for key, verdict in found.items() if verdict.state is State.HOLDS}
+    assert held == {"outage", "scenario-a", "b2-memory", "b2-speed", "b1-between", "served"}
+    untested = {key for key, verdict in found.items() if verdict.state is State.NOT_TESTED}
+    assert untested == {"availability", "fps", "infeasible"}
+
+
+def test_another_world_does_not(tmp_path):
+    found = states(
+        tmp_path,
+        pause_resume=restarts(0.8),
+        switch_a1=switches(1.4),
+        switch_b1=switches(3000, "launch"),
+        switch_b2=switches(400, "build", busy_every=1, peak_mb={"edge": 800.0, "cloud": 1000.0}),
+    )
+    refuted = {key for key, verdict in found.items() if verdict.state is State.DOES_NOT_HOLD}
+    assert refuted == {"outage", "scenario-a", "b2-memory", "b2-speed", "b1-between", "served"}
+
+
+def test_too_few_runs_decide_nothing(tmp_path):
+    found = states(tmp_path, pause_resume=restarts(6.0, n=5), switch_a1=switches(0.5, n=1))
+    assert found["outage"].state is State.UNDECIDED
+    assert found["scenario-a"].state is State.UNDECIDED
+    assert "n = 5, range: covers 94% only" in found["outage"].findings[0].figure
+    assert "n = 1, no interval" in found["scenario-a"].findings[0].figure
+
+
+@pytest.mark.parametrize(
+    ("stressed_ms", "state"),
+    [(590, State.HOLDS), (1200, State.DOES_NOT_HOLD), (648, State.UNDECIDED)],
+)
+def test_availability_compares_most_with_least(tmp_path, stressed_ms, state):
+    write_block(tmp_path, switches(590, "build"), cpu_pct=100)
+    write_block(tmp_path, switches(stressed_ms, "build"), cpu_pct=25)
+    found = {verdict.key: verdict for verdict in verdicts(build_tables(load_results(tmp_path)))}
+    assert found["availability"].state is state
+    (finding,) = found["availability"].findings
+    assert "25 %" in finding.figure
+
+
+def test_more_drops_at_higher_frame_rates(tmp_path):
+    slow = switches(1900, "launch", fps=5.0, busy_every=0)
+    fast = switches(1900, "launch", fps=20.0, busy_every=2)
+    write_block(tmp_path, [*slow, *fast], strategy="switch-b1")
+    found = {verdict.key: verdict for verdict in verdicts(build_tables(load_results(tmp_path)))}
+    assert found["fps"].state is State.HOLDS
+    assert "at 5 FPS" in found["fps"].findings[0].figure
+
+
+def test_little_memory_is_infeasible_or_it_is_not(tmp_path):
+    refused = [RunSpec(status=Status.INFEASIBLE, reason="OOM") for _ in range(3)]
+    write_block(tmp_path, refused, mem_pct=10)
+    found = {verdict.key: verdict for verdict in verdicts(build_tables(load_results(tmp_path)))}
+    assert found["infeasible"].state is State.HOLDS
+    write_block(tmp_path, switches(590, "build"), mem_pct=5)
+    found = {verdict.key: verdict for verdict in verdicts(build_tables(load_results(tmp_path)))}
+    assert found["infeasible"].state is State.UNDECIDED
