@@ -13,7 +13,7 @@ import msgspec
 
 from hosts import check
 from hosts import inventory as inventories
-from hosts.errors import CheckFailed, HostsError
+from hosts.errors import HostsError
 from hosts.testbed import Testbed
 from hosts.testbed.lock import path as lock_path
 
@@ -39,15 +39,15 @@ class Workbench:
         results = Path(self._config.results)
         results.mkdir(parents=True, exist_ok=True)
         self._lock = _take_lock(results / ".lock")
-        (results / "config.json").write_bytes(msgspec.json.encode(self._config))
-        inventory = inventories.load(Path(self._config.inventory))
-        if inventory.testbed is not None and not testbed_is_up(inventory.testbed):
-            self._testbed = Testbed(inventory.path).start()
-            facts = self._testbed.facts
-            print(f"testbed {inventory.testbed}: {_words(facts)}", file=sys.stderr)
         try:
+            (results / "config.json").write_bytes(msgspec.json.encode(self._config))
+            inventory = inventories.load(Path(self._config.inventory))
+            if inventory.testbed is not None and not testbed_is_up(inventory.testbed):
+                self._testbed = Testbed(inventory.path).start()
+                facts = self._testbed.facts
+                print(f"testbed {inventory.testbed}: {_words(facts)}", file=sys.stderr)
             check.check_or_raise(inventory)
-        except CheckFailed:
+        except HostsError:
             self.close()
             raise
 
@@ -90,6 +90,7 @@ def _take_lock(path: Path) -> IO[str]:
     except BlockingIOError:
         lock.seek(0)
         holder = lock.read().strip() or "unknown"
+        lock.close()
         raise HostsError(
             f"{path.parent}: another workflow (pid {holder}) works on these results. "
             "Wait for its end, or set another `results` in the config"

@@ -14,6 +14,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 from hosts.config import blocks as grid_blocks
 from hosts.config import parse as parse_config
+from hosts.config import points_by_speed
 from hosts.errors import HostsError
 from workers.messages import PROTOCOL_VERSION
 

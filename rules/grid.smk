@@ -16,9 +16,13 @@ rule model:
         weights=lambda wildcards: EXPERIMENT.models[wildcards.model].weights,
         seed=EXPERIMENT.seed,
         store=MODEL_STORE,
+        cuts=lambda wildcards: [
+            f"--cut={point}"
+            for point in points_by_speed(EXPERIMENT, wildcards.model).values()
+        ],
     shell:
         "python -m workers.store {params.source:q} --weights {params.weights:q} --seed {params.seed}"
-        " --store {params.store:q} > {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        " --store {params.store:q} {params.cuts:q} > {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule measure:

@@ -10,7 +10,10 @@ WORKBENCH = Workbench(EXPERIMENT)
 
 
 onstart:
-    WORKBENCH.open()
+    try:
+        WORKBENCH.open()
+    except HostsError as error:
+        raise WorkflowError(str(error)) from None
 
 
 onsuccess:

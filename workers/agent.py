@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import secrets
 import select
@@ -118,7 +119,8 @@ class Agent:
         orders: asyncio.Queue[tuple[m.Order | None, int]] = asyncio.Queue()
 
         def deliver(order: m.Order | None, received_ns: int) -> None:
-            loop.call_soon_threadsafe(orders.put_nowait, (order, received_ns))
+            with contextlib.suppress(RuntimeError):  # the loop has ended: the agent has heard enough
+                loop.call_soon_threadsafe(orders.put_nowait, (order, received_ns))
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, deliver, None, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import sys
 import time
@@ -212,7 +213,8 @@ class EdgeAgent(Agent):
         self.spawn(self._tell_device(sender, message))
 
     async def _tell_device(self, sender: bytes, message: m.Settled) -> None:
-        await self._device.send_multipart([sender, m.encode(message)])
+        with contextlib.suppress(transport.SendFailed):  # a device that is gone, or takes nothing in
+            await self._device.send_multipart([sender, m.encode(message)])
 
     async def _sweep(self, deadline_ms: float) -> None:
         while True:

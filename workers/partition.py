@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INPUT = "input"
+OUTPUT = "output"
 _FLOAT32_BYTES = 4
 
 
@@ -76,7 +77,7 @@ def find_points(model: Any) -> tuple[PartitionPoint, ...]:
 
 
 def resolve(points: Sequence[PartitionPoint], spec: int | str) -> PartitionPoint:
-    """Return the point with this index or layer name.
+    """Return the point with this index or layer name; ``input`` and ``output`` are the first and the last.
 
     Raises:
         PartitionError: names the nearest points.
@@ -86,6 +87,8 @@ def resolve(points: Sequence[PartitionPoint], spec: int | str) -> PartitionPoint
     for point in points:
         if spec in (point.index, point.name):
             return point
+    if spec == OUTPUT:
+        return points[-1]
     if isinstance(spec, int):
         raise PartitionError(_no_such_index(points, spec))
     names = [point.name for point in points]

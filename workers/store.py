@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workers.errors import PartitionError
-from workers.partition import PartitionPoint
+from workers.partition import PartitionPoint, resolve
 from workers.partition_models import Application, Factory, ModelFile, ModelSource, Preprocess, parse_source
 
 if TYPE_CHECKING:
@@ -239,11 +239,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", default="random", help="random (seeded; the default), imagenet, or a weights file")
     parser.add_argument("--seed", type=int, default=0, help="of random weights (default 0)")
     parser.add_argument("--store", type=Path, required=True, help="the store's folder")
+    parser.add_argument(
+        "--cut", action="append", default=[], metavar="POINT", help="a partition point that the model must have"
+    )
     arguments = parser.parse_args(argv)
     try:
         # Keras reports its downloads on stdout, which is for the result.
         with contextlib.redirect_stdout(sys.stderr):
             stored = put(arguments.model, arguments.weights, arguments.seed, arguments.store.absolute())
+        points = StoredModel.read(Path(stored.path)).points
+        for cut in arguments.cut:
+            resolve(points, cut)
     except PartitionError as error:
         print(f"workers.store: {error}", file=sys.stderr)
         return 2

@@ -102,7 +102,7 @@ class Tier:
                     parts_ms = await self._remove(container)
                 case _:
                     return m.Refused(order.order, f"{type(order).__name__} is not for a tier")
-        except (WorkerError, TimeoutError) as error:
+        except (WorkerError, TimeoutError, transport.SendFailed) as error:
             return m.Refused(order.order, f"{self._setup.role}: {error}")
         return m.Fulfilled(order.order, parts_ms)
 

@@ -187,7 +187,10 @@ class DataPlane:
 async def serve(socket: zmq.asyncio.Socket, handle: Callable[[list[bytes]], Awaitable[None] | None]) -> None:
     """Call `handle` for every message that arrives, until cancelled."""
     while True:
-        parts: Any = await socket.recv_multipart()
+        try:
+            parts: Any = await socket.recv_multipart()
+        except Again:  # a peer went between the signal that it had something to say and the reading of it
+            continue
         result = handle(parts)
         if asyncio.iscoroutine(result):
             await result
