@@ -18,7 +18,13 @@ def inventory(runtime):
     return {
         "testbed": NAME,
         "hosts": {
-            "device": {**common, "address": "198.19.40.11", "cpus": 1, "memory_mb": 512, "data_address": "198.19.41.11"},
+            "device": {
+                **common,
+                "address": "198.19.40.11",
+                "cpus": 1,
+                "memory_mb": 512,
+                "data_address": "198.19.41.11",
+            },
             "edge": {
                 **common,
                 "address": "198.19.40.12",
@@ -65,7 +71,12 @@ class Workspace:
 
     def run(self, *more, timeout_s=280):
         return subprocess.run(
-            self.command(*more), capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL
+            self.command(*more),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
 
     def start(self):

@@ -74,13 +74,13 @@ def test_a_point_that_does_not_exist_is_named(workspace):
     assert "Traceback" not in said
 
 
-def test_a_missing_engine_is_named_before_anything_is_measured(workspace):
+def test_an_engine_that_cannot_be_used_is_named_before_anything_is_measured(workspace):
     work = workspace(runtime="docker")
     done = work.run()
     assert done.returncode != 0
     said = done.stdout + done.stderr
-    assert "edge (198.19.40.12)" in said
-    assert "docker" in said
+    assert "hosts.edge.runtime" in said
+    assert "use podman" in said
     assert "Traceback" not in said
     assert not (work.results / "runs").exists()
     assert traces(NAME, SUBNETS) == []
