@@ -107,7 +107,7 @@ def _overview(results: Results, tables: Tables) -> dict[str, Any]:
     return {
         "lead": overview.lead(results, tables),
         "facts": overview.facts(results, tables),
-        "warnings": overview.warnings(results),
+        "warnings": overview.warnings(results, tables),
         "verdicts": overview.verdict_views(decided),
         "tally": overview.tally(decided),
     }
@@ -121,6 +121,7 @@ def _sections(tables: Tables) -> dict[str, Any]:
         "memory_grid": memory.memory_grid(tables),
         "memory_notes": memory.memory_notes(tables),
         "frames_downtime": frames.frames_grid(tables, "downtime"),
+        "frames_before": frames.frames_grid(tables, "before"),
         "frames_whole": frames.frames_grid(tables, "whole"),
         "conditions_grid": conditions.conditions_grid(tables),
         "flagged_grid": conditions.flagged_grid(tables),

@@ -81,7 +81,8 @@ def _frames_rows(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> list
     if steps and steps.moved:
         to_edge = shift_between(block.record, "device", "edge")
         inside = fr.in_window(settled, steps.learned_ns, steps.end_ns, to_edge)
-        rows.insert(0, _counts_row("downtime", inside))
+        before = fr.in_window(settled, 0, steps.learned_ns - 1, to_edge)
+        rows = [_counts_row("before", before), _counts_row("downtime", inside), *rows]
     return rows
 
 

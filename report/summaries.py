@@ -30,6 +30,7 @@ class DowntimeSummary:
     degraded: Interval
     service_gap: Interval
     gap_resolution_ms: float
+    clocks_compared: bool
     components: dict[str, Interval] = field(default_factory=dict)
 
 
@@ -200,6 +201,7 @@ def _downtime_summary(model: str, strategy: str, pair: tuple[float, float], grou
         degraded=median_interval(group["degraded_ms"]),
         service_gap=median_interval(group["service_gap_ms"]),
         gap_resolution_ms=float(group["service_gap_resolution_ms"].max()),
+        clocks_compared=bool(group["clock_bound_ms"].notna().any()),
         components={name: median_interval(group[name]) for name in COMPONENTS if group[name].notna().any()},
     )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from report.tables import Tables
 
 # Scenario A's downtime is shorter than the time between two frames.
+NEXT_TO_NONE = 0.05
 _SCENARIO_B = ("switch-b1", "switch-b2")
 
 
@@ -24,7 +25,7 @@ def served(tables: Tables) -> list[Finding]:
     return [
         Finding(
             subject,
-            State.HOLDS if answered else State.DOES_NOT_HOLD,
+            _any(answered, offered),
             f"{answered:,} of {text.plural(offered, 'frame')} answered, {text.rate(wilson(answered, offered))}",
         )
         for subject, (answered, offered) in counts.items()
@@ -49,6 +50,12 @@ def _during(tables: Tables) -> dict[str, pd.DataFrame]:
     return {
         f"{model}, {strategy}": of(frames, model, strategy) for model in models_of(frames) for strategy in _SCENARIO_B
     }
+
+
+def _any(answered: int, offered: int) -> State:
+    if answered:
+        return State.HOLDS
+    return State.DOES_NOT_HOLD if wilson(answered, offered).high < NEXT_TO_NONE else State.UNDECIDED
 
 
 def _fps(subject: str, frames: pd.DataFrame) -> Finding | None:

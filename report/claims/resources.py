@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from report import text
 from report.claims.decision import Finding, State
+from report.metrics.memory import noise_mb
+from report.metrics.statistics import FEWEST
 from report.summaries import MemoryRow, memory_rows, models_of
 
 if TYPE_CHECKING:
@@ -29,9 +31,13 @@ def infeasible(tables: Tables) -> list[Finding]:
 
 
 def _b2_memory(row: MemoryRow) -> Finding:
-    state = State.HOLDS if row.additional_when == "never" else State.DOES_NOT_HOLD
-    if row.initial_from == _B2:  # nothing to compare with
-        state = State.UNDECIDED
+    limit_mb = row.initial_mb + noise_mb(row.initial_mb)
+    state = State.UNDECIDED
+    if row.initial_from != _B2 and row.n >= FEWEST:  # otherwise there is nothing, or too little, to compare
+        if row.peak_high_mb <= limit_mb:
+            state = State.HOLDS
+        elif row.peak_low_mb > limit_mb:
+            state = State.DOES_NOT_HOLD
     figure = (
         f"{text.megabytes(row.total_mb)} MB at its peak against {text.megabytes(row.initial_mb)} MB of "
         f"{row.initial_from} at rest: {row.total_over_initial:.2f}{text.TIMES} (n = {row.n})"

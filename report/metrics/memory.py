@@ -103,14 +103,19 @@ def _row(group: pd.DataFrame, of_model: pd.DataFrame, strategy: str) -> dict[str
     }
 
 
+def noise_mb(initial_mb: float) -> float:
+    """Return by how much memory may differ without meaning anything."""
+    return max(NOISE_SHARE * initial_mb, NOISE_MB)
+
+
 def additional_when(initial_mb: float, rest_mb: float, peak_mb: float) -> str:
     """Say when a strategy needs more than one pipeline at rest: always, during switching, both, or never.
 
     Less than 5 % or 10 MB, whichever is more, is noise.
     """
-    noise_mb = max(NOISE_SHARE * initial_mb, NOISE_MB)
-    always = rest_mb - initial_mb > noise_mb
-    switching = peak_mb - max(rest_mb, initial_mb) > noise_mb
+    noise = noise_mb(initial_mb)
+    always = rest_mb - initial_mb > noise
+    switching = peak_mb - max(rest_mb, initial_mb) > noise
     if always and switching:
         return "always, more during switching"
     if always:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CONFIDENCE = 0.95
+FEWEST = 6  # values that a median with a 95 % interval takes
 _Z_95 = 1.959963984540054
 
 

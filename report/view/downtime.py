@@ -79,7 +79,6 @@ def _row(row: DowntimeSummary) -> list[Cell]:
     reference = paper().downtime.get(row.strategy)
     ratio = row.downtime.median / reference.ms if reference else None
     consists = [f"{_NAMES[name]} {text.duration(part.median)}" for name, part in row.components.items()]
-    gap_note = f"± {text.duration(row.gap_resolution_ms)}" if row.service_gap.n else "clocks not compared"
     return [
         Cell(row.strategy, swatch=row.strategy),
         Cell(f"{row.from_mbps:g} → {row.to_mbps:g}"),
@@ -89,9 +88,16 @@ def _row(row: DowntimeSummary) -> list[Cell]:
         Cell(f"{row.downtime.n}"),
         Cell(text.duration(row.outage.median)),
         Cell(text.duration(row.degraded.median)),
-        Cell(text.duration(row.service_gap.median), note=gap_note),
+        Cell(text.duration(row.service_gap.median), note=_gap_note(row)),
         Cell(", ".join(consists[:1]), note=", ".join(consists[1:])),
     ]
+
+
+def _gap_note(row: DowntimeSummary) -> str:
+    if not row.service_gap.n:
+        return "too few answers" if row.clocks_compared else "clocks not compared"
+    fewer = f", n = {row.service_gap.n}" if row.service_gap.n < row.downtime.n else ""
+    return f"± {text.duration(row.gap_resolution_ms)}{fewer}"
 
 
 def _reservation(row: DowntimeSummary) -> str:

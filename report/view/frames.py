@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from report.summaries import FramesSummary
     from report.tables import Tables
 
-_WINDOWS = {"downtime": "during the downtime", "whole": "over whole runs"}
+_WINDOWS = {
+    "before": "before the change, at the old cut and speed",
+    "downtime": "during the downtime",
+    "whole": "over whole runs",
+}
 
 
 def frames_grid(tables: Tables, window: str) -> Grid:

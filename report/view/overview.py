@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from report import text
 from report.claims import State, Verdict
 from report.provenance import runtime_of
-from report.summaries import models_of, strategies_of
+from report.summaries import good, models_of, strategies_of
+from report.view.conditions import NAMES
 
 if TYPE_CHECKING:
     from report.load import Results
@@ -79,10 +80,18 @@ def facts(results: Results, tables: Tables) -> list[tuple[str, str]]:
     ]
 
 
-def warnings(results: Results) -> list[str]:
+def warnings(results: Results, tables: Tables) -> list[str]:
     """Return what a reader must know before reading any figure."""
     records = [block.record for block in results.blocks]
     found = []
+    good_runs = good(tables.conditions)
+    flagged = good_runs["out_of_tolerance"].dropna()
+    if len(flagged):
+        names = dict.fromkeys(name for row in flagged for name in row.split(", "))
+        found.append(
+            f"{len(flagged)} of {text.plural(len(good_runs), 'run')} that are ok ran under conditions out of "
+            f"tolerance ({text.listing([NAMES[name][0] for name in names])}): see Conditions."
+        )
     if any(record.dirty for record in records):
         found.append("Some blocks were measured with uncommitted changes: their code cannot be had again.")
     if len({record.commit for record in records}) > 1:

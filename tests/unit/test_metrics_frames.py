@@ -45,11 +45,7 @@ def test_counts_by_reason():
     assert counts.dropped == 6
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(Outcome), st.one_of(st.none(), st.sampled_from(Outcome)), st.floats(0, 300))
-    )
-)
+@given(st.lists(st.tuples(st.sampled_from(Outcome), st.one_of(st.none(), st.sampled_from(Outcome)), st.floats(0, 300))))
 def test_every_frame_offered_ends_in_exactly_one_outcome(frames):
     device = [offered(n, 10 * n, outcome, took) for n, (outcome, _, took) in enumerate(frames)]
     edge = [reached(n, 10 * n, outcome) for n, (_, outcome, _) in enumerate(frames) if outcome]

@@ -85,7 +85,7 @@ def test_another_world_does_not(tmp_path):
         pause_resume=restarts(0.8),
         switch_a1=switches(1.4),
         switch_b1=switches(3000, "launch"),
-        switch_b2=switches(400, "build", busy_every=1, peak_mb={"edge": 800.0, "cloud": 1000.0}),
+        switch_b2=switches(400, "build", n=20, busy_every=1, peak_mb={"edge": 800.0, "cloud": 1000.0}),
     )
     refuted = {key for key, verdict in found.items() if verdict.state is State.DOES_NOT_HOLD}
     assert refuted == {"outage", "scenario-a", "b2-memory", "b2-speed", "b1-between", "served"}

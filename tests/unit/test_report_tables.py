@@ -61,7 +61,8 @@ def test_one_run_by_hand(tmp_path):
     assert row.service_gap_resolution_ms == 100
     assert row.clock_bound_ms == pytest.approx(0.08)
     assert row.source == "runs/vgg19/pause-resume/cpu50-mem25"
-    during, whole = tables.frames.iloc[0], tables.frames.iloc[1]
+    before, during, whole = (tables.frames.iloc[row] for row in range(3))
+    assert (before.window, before.offered, before.answered) == ("before", 20, 20)
     # Offered at 0, 100, ..., 6000 ms: 61 frames, the first and the last of which meet an open intake.
     assert (during.window, during.offered, during.answered, during.dropped_paused) == ("downtime", 61, 2, 59)
     assert during.drop_rate == pytest.approx(59 / 61)
@@ -72,7 +73,7 @@ def test_one_run_by_hand(tmp_path):
 
 def test_a_switch_between_two_frames_has_no_rate(tmp_path):
     write_block(tmp_path, [RunSpec(routed_ms=0.4, before_ms=2050)], strategy="switch-a1")
-    during = tables_of(tmp_path).frames.iloc[0]
+    during = tables_of(tmp_path).frames.iloc[1]
     assert (during.window, during.offered) == ("downtime", 0)
     assert math.isnan(during.drop_rate)
     assert during.note == "no frame offered"
@@ -141,7 +142,7 @@ def test_no_clock_offsets_means_no_gap_but_still_a_window(tmp_path):
     write_block(tmp_path, [RESTART], clock_before={}, clock_after={})
     tables = tables_of(tmp_path)
     assert tables.downtime.service_gap_ms.isna().all()
-    assert tables.frames.offered[0] == 60  # received 1 ms later, the one offered at 6000 ms is outside
+    assert tables.frames.offered[1] == 60  # received 1 ms later, the one offered at 6000 ms is outside
     assert tables.memory.tier.tolist() == ["edge"]
 
 
