@@ -28,6 +28,7 @@ POLLIN = zmq.POLLIN
 NOBLOCK = zmq.NOBLOCK
 
 QUEUE_FRAMES = 16  # of every socket, each way; the edge's credit (queue_limit) is far below
+CURVE_BYTES = 33  # what encryption adds to a message, which the limit of its size counts
 RECONNECT_MS = 20
 _REFUSALS = {
     zmq.Event.HANDSHAKE_FAILED_NO_DETAIL: "handshake",
@@ -109,6 +110,7 @@ class DataPlane:
                 raise TimeoutError(f"{endpoint} did not answer within {timeout_s:g} s")
         finally:
             socket.disable_monitor()
+            monitor.close(linger=0)
         return socket
 
     def bind_local(self, kind: int, path: str) -> zmq.Socket[bytes]:
@@ -165,7 +167,7 @@ class DataPlane:
         socket = self._context.socket(kind)
         socket.linger = 0
         socket.sndhwm = socket.rcvhwm = QUEUE_FRAMES
-        socket.maxmsgsize = MAX_TENSOR_BYTES
+        socket.maxmsgsize = MAX_TENSOR_BYTES + CURVE_BYTES
         socket.reconnect_ivl = RECONNECT_MS
         self._sockets.append(socket)
         return socket
