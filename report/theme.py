@@ -40,6 +40,28 @@ STRATEGIES = {
 }
 SPARE = (("#5b4bb5", "#a99cf5", "X"), ("#57606a", "#b3bdc8", "*"), ("#7d4e2d", "#d9a27a", "h"))
 
+# Parts of the work: what the engine does in greys, what the application does in colours; on light and dark alike.
+PARTS = {
+    "container": "#5f6b78",
+    "pause": "#7d8995",
+    "handover": "#9aa5b0",
+    "unpause": "#b4bdc6",
+    "start": "#b8871b",
+    "import": "#cf5f22",
+    "read": "#8f5f3c",
+    "load": "#8f5f3c",
+    "assemble": "#2f9270",
+    "build": "#7fae3f",
+    "trace": "#2f80c2",
+    "first_inference": "#8a6fd1",
+    "connect": "#bf4f8f",
+}
+
+
+def part_colour(part: str) -> str:
+    """Return the colour of a part of the work; a part that is not known gets a spare one by its name."""
+    return PARTS.get(part) or SPARE[zlib.crc32(part.encode()) % len(SPARE)][0]
+
 
 def style(strategy: str) -> Style:
     """Return a strategy's style; one that the paper does not have gets a spare colour by its name."""

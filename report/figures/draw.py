@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from report.figures import canvas
 from report.text import TIMES
-from report.theme import INK, MUTED, ordered, style
+from report.theme import INK, MUTED, ordered, part_colour, style
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _LEGEND_COLUMN_INCHES = 3.0
 _MEMORY_SHADES = ("#0b5fa5", "#2089c9", "#0a7a58", "#a16207", "#c2410c")
-_PART_SHADES = ("#0b5fa5", "#c2410c", "#0a7a58", "#a8447f", "#a16207", "#2089c9", "#5b4bb5", "#57606a")
 
 
 def downtime_overview(series: Sequence[DowntimeSeries]) -> Figure:
@@ -88,7 +87,7 @@ def downtime_grid(points: Sequence[GridPoint]) -> Figure:
 def drop_rates(points: Sequence[DropPoint]) -> Figure:
     """Draw the drop rate during the downtime over the frame rate, one line a strategy."""
     rows, columns = _labels(point.panel for point in points)
-    figure, axes = canvas.panels(rows, columns, width=6.4, height=2.8)
+    figure, axes = canvas.panels(rows, columns, width=4.6, height=2.8)
     strategies = ordered(point.strategy for point in points)
     for (label, strategy), group in _grouped(points):
         colour, marker = style(strategy).light, style(strategy).marker
@@ -103,6 +102,7 @@ def drop_rates(points: Sequence[DropPoint]) -> Figure:
     rates = sorted({point.fps for point in points})
     for panel in axes.values():
         panel.set_ylim(-4, 104)
+        panel.set_xlim(rates[0] - 1.5, rates[-1] + 1.5)
         panel.set_xticks(rates, [f"{fps:g}" for fps in rates])
     _outer_labels(axes, rows, columns, "frames offered per second", "dropped during the downtime (%)")
     _legend(figure, [_mark(style(s).name, style(s).light, style(s).marker) for s in strategies])
@@ -144,14 +144,14 @@ def work_parts(bars: Sequence[PartBar]) -> Figure:
     for bar in bars:
         left, place = 0.0, lanes.index((bar.strategy, bar.tier))
         for name, ms in bar.parts:
-            colour = _PART_SHADES[names.index(name) % len(_PART_SHADES)]
-            axes["", bar.model].barh(place, ms, left=left, height=0.66, color=colour, lw=0)
+            colour = part_colour(name)
+            axes["", bar.model].barh(place, ms, left=left, height=0.66, color=colour, ec="white", lw=0.4)
             left += ms
     for panel in axes.values():
         panel.set_yticks(range(len(lanes)), [f"{strategy}, {tier}" for strategy, tier in lanes])
         panel.set_xlabel("median time (ms)")
         panel.grid(visible=False, axis="y")
-    marks = [_mark(name.replace("_", " "), _PART_SHADES[i % len(_PART_SHADES)], "s") for i, name in enumerate(names)]
+    marks = [_mark(name.replace("_", " "), part_colour(name), "s") for name in names]
     _legend(figure, marks)
     return figure
 

@@ -125,7 +125,7 @@ def drop_points(tables: Tables, *, to_faster: bool) -> list[DropPoint]:
     frames = frames[(frames["window"] == "downtime") & (frames["offered"] > 0)]
     rows = frames[(frames["to_mbps"] > frames["from_mbps"]) == to_faster]
     return [
-        DropPoint((model, text.direction(*pair)), strategy, fps, wilson(dropped, offered), offered)
+        DropPoint((text.direction(*pair), model), strategy, fps, wilson(dropped, offered), offered)
         for model in models_of(rows)
         for pair in directions_of(rows)
         for strategy in strategies_of(rows)

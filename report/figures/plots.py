@@ -98,17 +98,22 @@ def _grid(name: str, what: str, strategies: tuple[str, ...], tables: Tables) -> 
 def _drops(name: str, speed: str, tables: Tables) -> Plot:
     points = nb.drop_points(tables, to_faster=speed == "faster")
     finding = "; ".join(
-        f"{strategy} between {text.percent(min(rates))} and {text.percent(max(rates))}"
+        f"{strategy} {_range(rates)}"
         for strategy in ordered(point.strategy for point in points)
         if (rates := [point.rate.rate for point in points if point.strategy == strategy])
     )
     return Plot(
         name,
         f"Frames dropped during the downtime when the link gets {speed} (Fig. {name[3:]} of the paper)",
-        f"Drop rate over the frame rates measured: {finding}." if finding else "",
+        f"Drop rates: {finding}." if finding else "",
         lambda: draw.drop_rates(points),
         None if points else f"Link gets {speed}: no frame was offered during any downtime.",
     )
+
+
+def _range(rates: list[float]) -> str:
+    low, high = text.percent(min(rates)), text.percent(max(rates))
+    return low if low == high else f"{low} to {high}"
 
 
 def _ranking(tables: Tables) -> str:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from report import text
 from report.metrics.statistics import median_interval
 from report.reference import paper
-from report.summaries import downtime_summaries, models_of, moved, of, part_summaries, strategies_of
+from report.summaries import downtime_summaries, good, models_of, moved, of, part_summaries, strategies_of
+from report.view.conditions import NAMES
 from report.view.grid import Cell, Column, Grid, group_by_first, numeric
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from report.reference import PaperDowntime
     from report.summaries import DowntimeSummary, PartSummary
     from report.tables import Tables
@@ -70,7 +73,7 @@ def differences(tables: Tables) -> list[str]:
             work = [part for part in parts if (part.model, part.strategy) == (model, strategy)]
             sentences.append(
                 f"{model}, {strategy}: {text.duration(ours_ms)}, {text.digits(ours_ms / reference.ms, 2)} "
-                f"times the paper's {reference.shown}.{_why(work)}"
+                f"times the paper's {reference.shown}.{_why(work)}{_under(of(tables.conditions, model, strategy))}"
             )
     return sentences
 
@@ -120,6 +123,22 @@ def _differs(ours_ms: float, reference: PaperDowntime) -> bool:
     if reference.relation == "below":
         return ours_ms > reference.ms
     return not 1 / SIMILAR <= ours_ms / reference.ms <= SIMILAR
+
+
+def _under(conditions: pd.DataFrame) -> str:
+    """Say which conditions of the ok runs were out of tolerance."""
+    runs = good(conditions)
+    flagged = runs["out_of_tolerance"].fillna("")
+    found = []
+    for quantity, (name, unit) in NAMES.items():
+        outside = runs[flagged.map(lambda names, q=quantity: q in names.split(", "))]
+        if len(outside):
+            achieved = text.digits(median_interval(outside[f"{quantity}_achieved"]).median)
+            asked = ", ".join(f"{value:g}" for value in sorted(set(outside[f"{quantity}_requested"])))
+            found.append(
+                f"{name} was {achieved} {unit} for {asked} in {len(outside)} of {text.plural(len(runs), 'run')}"
+            )
+    return f" Out of tolerance: {'; '.join(found)}." if found else ""
 
 
 def _why(parts: list[PartSummary]) -> str:

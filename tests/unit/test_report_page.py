@@ -82,6 +82,7 @@ def test_the_page_says_what_ran_what_failed_and_what_is_missing(grid_page):
     assert "out of memory (exit code 137, oom_kill 1)" in said
     assert "runs/vgg19/switch-b2/cpu25-mem100: not measured" in said
     assert "link_mbps" not in said  # quantities have names
+    assert "Out of tolerance: Link after the change was 14.1 Mbit/s for 20" in said
     assert "nan" not in said.lower().split()
 
 
