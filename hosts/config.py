@@ -80,9 +80,21 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_limit: int = 4
     repartition_timeout_s: float = 60.0
 
-    def digest(self) -> str:
-        """Return a hash of everything that shapes the measurement (not of where results go)."""
-        same = msgspec.structs.replace(self, results="", inventory="")
+    def digest(self, model: str) -> str:
+        """Return a hash of what shapes the measurement of a model's blocks; if it changes, they are measured anew.
+
+        The other models, the strategies, the stress levels and the tolerances are no part of it: adding one to the
+        grid leaves the blocks that were measured as they are.
+        """
+        same = msgspec.structs.replace(
+            self,
+            models={model: self.models[model]},
+            strategies=(),
+            cpu_pct=(),
+            mem_pct=(),
+            tolerances=ToleranceConfig(),
+            results="",
+        )
         text = json.dumps(msgspec.to_builtins(same, str_keys=True), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -218,7 +218,7 @@ def _record(
         reason=reason,
         runs=tuple(sorted(result.runs, key=lambda run: run.run)),
         model_facts=_model_facts(model),
-        config_hash=config.digest(),
+        config_hash=config.digest(block.model),
         commit=commit.commit,
         dirty=commit.dirty,
         hosts=host_facts,

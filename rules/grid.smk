@@ -38,7 +38,7 @@ rule measure:
         testbed=1,
     params:
         protocol=PROTOCOL_VERSION,
-        experiment=EXPERIMENT.digest(),
+        experiment=lambda wildcards: EXPERIMENT.digest(wildcards.model),
         folder=subpath(output[0], parent=True),
         config=RESOLVED,
     shell:

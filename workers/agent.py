@@ -15,6 +15,7 @@ import select
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -80,7 +81,7 @@ class Agent:
 
     def __init__(self, control: ControlChannel) -> None:
         self.control = control
-        self.folder = Path("/tmp") / f"nk-{secrets.token_hex(4)}"  # noqa: S108 - short: sockets live here
+        self.folder = Path(tempfile.gettempdir()) / f"nk-{secrets.token_hex(4)}"  # short: sockets live here
         self.folder.mkdir(mode=0o700)
         self.guard = Guard.start(self.folder.with_suffix(".guard.jsonl"))
         self.guard.add("folder", ["rm", "-rf", str(self.folder)])

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,16 +101,18 @@ class Runner:
     def run(self) -> None:
         """Serve until killed."""
         self._load()
-        ready = threading.Event()
+        ready: Future[None] = Future()
         self._inference = threading.Thread(target=self._infer, args=(ready,), daemon=True)
         self._inference.start()
-        ready.wait(CONNECT_TIMEOUT_S)
+        ready.result()
         self._watch.split("connect")
         self._say(m.RunnerUp(self._config.points, self._watch.parts_ms))
         while True:
             if self._control.poll(POLL_MS * 10):
                 self._obey(self._codec.decode(self._control.recv()))
             self._report_refusals()
+            if not self._inference.is_alive():
+                raise WorkerError("the inference thread has ended; its traceback stands above")
 
     # --- orders ---------------------------------------------------------------------------------------------
 
@@ -158,18 +161,16 @@ class Runner:
 
     # --- inference ------------------------------------------------------------------------------------------
 
-    def _infer(self, ready: threading.Event) -> None:
-        config = self._config
-        if config.tier == "edge":
-            intake = self._plane.connect_local(transport.DEALER, config.frames_path, config.container)
-            onward = self._plane.connected(transport.PUSH, config.tail_endpoint, config.peer_public, CONNECT_TIMEOUT_S)
-            failed = intake
-        else:
-            intake = self._plane.server("tail", transport.PULL, config.tail_endpoint, {config.peer_public})
-            onward = self._plane.client(transport.PUSH, config.results_endpoint, config.peer_public)
-            failed = onward
-        serve = self._serve_head if config.tier == "edge" else self._serve_tail
-        ready.set()
+    def _infer(self, ready: Future[None]) -> None:
+        """Open the sockets, then serve until told to stop."""
+        try:
+            intake, onward = self._open_sockets()
+        except (WorkerError, TimeoutError) as error:
+            ready.set_exception(error)
+            return
+        ready.set_result(None)
+        edge = self._config.tier == "edge"
+        serve, failed = (self._serve_head, intake) if edge else (self._serve_tail, onward)
         while not self._stop.is_set():
             if not intake.poll(POLL_MS):
                 continue
@@ -177,12 +178,27 @@ class Runner:
             try:
                 header, tensor = unpack(intake.recv_multipart())
             except ProtocolError:
-                self._plane.count(config.tier, "malformed")
+                self._plane.count(self._config.tier, "malformed")
                 continue
             try:
                 self._send(onward, *serve(header, tensor, received_ns))
             except (WorkerError, transport.Again, ValueError) as error:
                 self._send_error(failed, header, error)
+
+    def _open_sockets(self) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+        """Return where frames come in and where they go on to; a head is connected once its tail answers.
+
+        Raises:
+            TimeoutError: the tail did not answer.
+            WorkerError: the tail's port is in use.
+        """
+        config, plane = self._config, self._plane
+        if config.tier == "edge":
+            intake = plane.connect_local(transport.DEALER, config.frames_path, config.container)
+            tail = (config.tail_endpoint, config.peer_public)
+            return intake, plane.connected(transport.PUSH, *tail, CONNECT_TIMEOUT_S)
+        intake = plane.server("tail", transport.PULL, config.tail_endpoint, {config.peer_public})
+        return intake, plane.client(transport.PUSH, config.results_endpoint, config.peer_public)
 
     def _serve_head(self, header: FrameHeader, pixels: Any, received_ns: int) -> tuple[FrameHeader, Any]:
         tensor = self._part(header.point)(pixels)
@@ -238,7 +254,7 @@ def main(argv: list[str]) -> int:
     """Run one runner until it is killed."""
     try:
         Runner(Path(argv[0])).run()
-    except WorkerError as error:
+    except (WorkerError, TimeoutError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

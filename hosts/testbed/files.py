@@ -92,6 +92,7 @@ def write(plan: Plan) -> None:
     plan.run_dir.mkdir(parents=True, mode=0o700)
     for folder in folders.values():
         folder.mkdir(mode=0o700)
+        (folder / "tmp").mkdir()
     key = Path(plan.key)
     _make_keys([key, *(folder / "host_key" for folder in folders.values())])
     runtime = "crun" if shutil.which("crun") else "runc"

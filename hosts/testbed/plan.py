@@ -200,6 +200,7 @@ def sshd_environment(plan: Plan, host: HostPlan) -> dict[str, str]:
         "SHLVL": "1",
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "NEUKONFIG_CGROUP": plan.cgroup(host.role),
+        "TMPDIR": str(folder / "tmp"),  # goes with the testbed, whatever is killed
         "CONTAINERS_CONF": str(folder / "containers.conf"),
         "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
     }

@@ -202,30 +202,43 @@ def test_the_digest_does_not_depend_on_how_a_config_is_written():
     one = parse({"models": {"a": model, "b": model}, "strategies": ["switch-b2"], "fps": [5]}, "one")
     turned = {"weights": "imagenet", "partition": {5.0: "output", 20.0: "input"}}
     other = parse({"fps": [5.0], "strategies": ["switch-b2"], "models": {"b": turned, "a": turned}}, "other")
-    assert one.digest() == other.digest()
-    assert len(one.digest()) == 12
-    assert int(one.digest(), 16) >= 0
+    assert one.digest("a") == other.digest("a")
+    assert len(one.digest("a")) == 12
+    assert int(one.digest("a"), 16) >= 0
 
 
 def test_a_default_that_is_written_out_changes_nothing():
     config = parse(GOOD, "c")
-    assert parse(msgspec.to_builtins(config, str_keys=False), "c").digest() == config.digest()
+    assert parse(msgspec.to_builtins(config, str_keys=False), "c").digest("vgg19") == config.digest("vgg19")
 
 
-@pytest.mark.parametrize("changed", [{"results": "elsewhere"}, {"inventory": "hosts/lab.yaml"}])
-def test_where_results_go_is_not_part_of_the_digest(changed):
-    assert parse({**GOOD, **changed}, "c").digest() == parse(GOOD, "c").digest()
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"results": "elsewhere"},
+        {"strategies": ["switch-b1"]},
+        {"tolerances": {"fps_pct": 6}},
+        {"models": {"vgg19": {}, "mobilenetv2": {}}},
+    ],
+)
+def test_what_leaves_a_block_as_it_is_is_not_part_of_the_digest(changed):
+    assert parse({**GOOD, **changed}, "c").digest("vgg19") == parse(GOOD, "c").digest("vgg19")
+
+
+@pytest.mark.parametrize("key", ["cpu_pct", "mem_pct"])
+def test_other_stress_levels_are_other_blocks_and_not_part_of_the_digest(key):
+    plain = parse(GOOD, "c")
+    assert msgspec.structs.replace(plain, **{key: (50.0,)}).digest("vgg19") == plain.digest("vgg19")
 
 
 CHANGES = {
     "models": {"vgg19": {"weights": "imagenet"}},
-    "strategies": ["switch-b1"],
+    "inventory": "hosts/lab.yaml",
     "seed": 2,
     "repeats": 6,
     "fps": [6],
     "network": {"delay_ms": 21},
     "windows": {"after_s": 1.6},
-    "tolerances": {"fps_pct": 6},
     "source": "video.mp4",
     "deadline_ms": 2001,
     "queue_limit": 5,
@@ -234,20 +247,14 @@ CHANGES = {
 
 
 def test_every_key_that_shapes_the_measurement_is_tried():
-    assert {*CHANGES, "cpu_pct", "mem_pct", "results", "inventory"} == {
+    assert {*CHANGES, "cpu_pct", "mem_pct", "results", "strategies", "tolerances"} == {
         field.name for field in msgspec.structs.fields(Config)
     }
 
 
 @pytest.mark.parametrize("key", CHANGES)
 def test_what_shapes_the_measurement_changes_the_digest(key):
-    assert parse({**GOOD, key: CHANGES[key]}, "c").digest() != parse(GOOD, "c").digest()
-
-
-@pytest.mark.parametrize("key", ["cpu_pct", "mem_pct"])
-def test_the_stress_changes_the_digest(key):
-    plain = parse(GOOD, "c")
-    assert msgspec.structs.replace(plain, **{key: (50.0,)}).digest() != plain.digest()
+    assert parse({**GOOD, key: CHANGES[key]}, "c").digest("vgg19") != parse(GOOD, "c").digest("vgg19")
 
 
 @pytest.mark.parametrize("field", ["source", "weights", "partition"])
@@ -255,4 +262,4 @@ def test_every_key_of_a_model_changes_the_digest(field):
     values = {"source": "resnet50", "weights": "imagenet", "partition": {20.0: 1, 5.0: 2}}
     plain = parse(GOOD, "c")
     model = msgspec.structs.replace(ModelConfig(), **{field: values[field]})
-    assert msgspec.structs.replace(plain, models={"vgg19": model}).digest() != plain.digest()
+    assert msgspec.structs.replace(plain, models={"vgg19": model}).digest("vgg19") != plain.digest("vgg19")
