@@ -14,6 +14,7 @@ import msgspec
 from hosts import check
 from hosts import inventory as inventories
 from hosts.errors import HostsError
+from hosts.provenance import REPOSITORY
 from hosts.testbed import Testbed
 from hosts.testbed.lock import path as lock_path
 
@@ -39,6 +40,8 @@ class Workbench:
         results = Path(self._config.results)
         results.mkdir(parents=True, exist_ok=True)
         self._lock = _take_lock(results / ".lock")
+        # Jobs find the packages also where the working directory is another (snakemake --directory).
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
         try:
             (results / "config.json").write_bytes(msgspec.json.encode(self._config))
             inventory = inventories.load(Path(self._config.inventory))

@@ -1,16 +1,12 @@
 """Checks the config before anything else and derives the grid from it."""
 
-import os
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
-# Jobs find the packages also where the working directory is another (--directory).
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
-)
+
 
 from hosts.config import blocks as grid_blocks
 from hosts.config import parse as parse_config

@@ -3,25 +3,40 @@
 In: the raw logs of every block. Out: ``results/tables``, ``results/figures``, ``results/report/index.html``.
 """
 
-TABLES = ["downtime", "frames", "memory", "conditions"]
+TABLES = ["downtime", "parts", "frames", "memory", "memory_runs", "conditions"]
+FIGURES = [
+    "downtime",
+    "parts",
+    "tradeoff",
+    "fig11",
+    "fig12",
+    "fig13",
+    "fig14",
+    "fig15",
+]
+REPORT_CODE = [
+    str(path)
+    for path in sorted(Path(workflow.basedir, "report").rglob("*"))
+    if path.suffix in {".py", ".j2", ".css", ".yaml"}
+]
 
 
 rule report:
     """Render tables, figures and the self-contained page."""
     input:
         runs=[f"{RESULTS}/runs/{block.folder}/run.json" for block in BLOCKS],
-        code=sorted(
-            str(path)
-            for path in Path(workflow.basedir, "report").rglob("*")
-            if path.suffix in {".py", ".j2", ".css", ".yaml"}
-        ),
+        code=REPORT_CODE,
     output:
         page=report(f"{RESULTS}/report/index.html", category="Report"),
-        tables=expand(
-            f"{RESULTS}/tables/{{table}}.{{format}}",
-            table=TABLES,
-            format=["csv", "parquet"],
+        tables=report(
+            expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES), category="Tables"
         ),
+        parquet=expand(f"{RESULTS}/tables/{{table}}.parquet", table=TABLES),
+        figures=report(
+            expand(f"{RESULTS}/figures/{{figure}}.svg", figure=FIGURES),
+            category="Figures",
+        ),
+        print=expand(f"{RESULTS}/figures/{{figure}}.pdf", figure=FIGURES),
     log:
         f"{RESULTS}/report/report.log",
     params:
