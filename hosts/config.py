@@ -46,7 +46,7 @@ class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long frames are offered before a change and after the repartition (s); frames of the warm-up."""
 
     before_s: float = 1.0
-    after_s: float = 1.5
+    after_s: float = 1.0
     warmup_frames: int = 5
 
 
@@ -77,7 +77,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tolerances: ToleranceConfig = ToleranceConfig()
     source: str = "synthetic"
     deadline_ms: float = 2000.0
-    queue_limit: int = 4
+    queue_limit: int = 3
     repartition_timeout_s: float = 60.0
 
     def digest(self, model: str) -> str:

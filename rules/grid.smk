@@ -29,6 +29,10 @@ rule measure:
     """Measure one block on a leased testbed: all FPS, directions and repeats on warm hosts."""
     input:
         stored=f"{RESULTS}/models/{{model}}.json",
+        # Making a model takes all CPUs: on one machine it must be over before anything is measured.
+        others=ancient(
+            expand(f"{RESULTS}/models/{{model}}.json", model=EXPERIMENT.models)
+        ),
     output:
         f"{RESULTS}/runs/{{model}}/{{strategy}}/cpu{{cpu}}-mem{{mem}}/run.json",
     log:

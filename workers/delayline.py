@@ -19,12 +19,12 @@ import subprocess
 import sys
 import time
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from workers import nfqueue
 from workers.errors import ShapingError
+from workers.priority import raise_priority
 
 if TYPE_CHECKING:
     import socket
@@ -156,17 +156,6 @@ class DelayLine:
         self._guard.withdraw("delay line")
 
 
-def _raise_priority() -> str:
-    """Ask for real-time scheduling: under CPU stress packets would otherwise wait for their turn."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except PermissionError:
-        with suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, 0, -20)
-        return f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"
-    return "real-time"
-
-
 def _serve(link: socket.socket, queue: int, delay_ns: int) -> None:
     """Delay packets until stdin closes."""
     line = Line(delay_ns)
@@ -223,7 +212,7 @@ def run(source: str, delay_ms: float, queue: int) -> None:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with nfqueue.bind(queue) as link:
-        priority = _raise_priority()
+        priority = raise_priority()
         try:
             _change(rule(iptables(), "-A", source, queue))
             print(json.dumps({"ready": True, "delay_ms": delay_ms, "priority": priority}), flush=True)

@@ -20,6 +20,7 @@ from workers.errors import ProtocolError, WorkerError
 from workers.frames import unpack, unpack_header
 from workers.intake import Intake
 from workers.manager import PipelineManager
+from workers.priority import raise_priority
 from workers.records import EdgeFrame, Event, EventKind, JsonLines, Outcome
 from workers.site import Site
 from workers.strategies import STRATEGIES
@@ -129,10 +130,11 @@ class EdgeAgent(Agent):
         self._frames_log = JsonLines(folder / "edge-frames.jsonl")
         self._events_log = JsonLines(folder / "edge-events.jsonl")
         plane = self._plane = transport.DataPlane(order.keys)
-        choices = {"shaping": "none"}
+        # The router competes with the head for the edge's CPU; a switch must not wait for an inference.
+        choices = {"shaping": "none", "router_priority": raise_priority()}
         if order.shape:
             self._shaper = shaping.LinkShaper(self.guard, order.cloud_address, delay=not order.delay_at_cloud)
-            choices = {"shaping": self._shaper.method}
+            choices["shaping"] = self._shaper.method
         self._site = Site.open(
             role="edge",
             agent=self,

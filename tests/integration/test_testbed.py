@@ -186,8 +186,7 @@ def snapshot():
             if int(process.name) != os.getpid() and (
                 f"/neukonfig/{NAME}" in groups
                 or str(RUN) in command
-                or ("-m hosts.testbed " in command
-                and "testbed.yaml" in command)
+                or ("-m hosts.testbed " in command and "testbed.yaml" in command)
             ):
                 found.add(f"process {process.name} {command}")
     return found

@@ -1,0 +1,32 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from workers import priority
+
+SHOW = "import os; print(os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))"
+CODE = (
+    "import subprocess, sys, os; from workers.priority import raise_priority; print(raise_priority(), flush=True);"
+    "print(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, flush=True);"
+    f"subprocess.run([sys.executable, '-c', {SHOW!r}])"
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may ask for it")
+def test_it_is_granted_to_root_and_not_inherited():
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+    granted, own, child = done.stdout.splitlines()
+    assert granted in {"real-time", "nice -20"}
+    assert int(own) == (os.SCHED_RR if granted == "real-time" else os.SCHED_OTHER)
+    assert child.split()[0] == str(os.SCHED_OTHER)
+
+
+def test_a_plain_user_goes_on_without(monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    monkeypatch.setattr(os, "setpriority", refuse)
+    assert priority.raise_priority() == "normal"
