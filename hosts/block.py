@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hosts.config import Block, Config
+    from workers.messages import Ready
 
 SESSIONS_WITHOUT_A_RUN = 2  # so many in a row that fail before a run: the rest of the block is given up
 
@@ -119,13 +120,13 @@ class BlockMeasurement:
     def _measure_run(self, session: Session) -> None:
         spec = self._pending[0]
         began = time.monotonic()
-        started_utc = datetime.now(UTC).isoformat(timespec="seconds")
+        row = run_row(self._config, self._block, spec)
         try:
             measured = session.measure(spec)
         finally:
             self._result.seconds.observation += time.monotonic() - began
             self._result.agent_logs |= session.stderr_tails()
-        record = measured_run(self._config, self._block, spec, measured, session, started_utc)
+        record = measured_run(row, measured, session.edge_ready)
         self._record(replace(record, session=self._session_number))
         if not measured.repartitioned.ok:
             raise AgentError(f"the repartition failed: {measured.repartitioned.reason}")
@@ -147,22 +148,8 @@ class BlockMeasurement:
                 self._record(self._lost_run(spec, status, f"not tried again after: {error}"))
 
     def _lost_run(self, spec: RunSpec, status: Status, reason: str) -> RunRecord:
-        return RunRecord(
-            run=spec.run,
-            repeat=spec.repeat,
-            fps=spec.fps,
-            from_mbps=spec.from_mbps,
-            to_mbps=spec.to_mbps,
-            from_point=spec.from_point,
-            to_point=spec.to_point,
-            status=status,
-            reason=reason,
-            requested=requested(self._config, self._block, spec),
-            achieved=Conditions(),
-            deadline_ms=self._config.deadline_ms,
-            started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-            session=self._session_number,
-        )
+        row = run_row(self._config, self._block, spec)
+        return replace(row, status=status, reason=reason, session=self._session_number)
 
 
 def requested(config: Config, block: Block, spec: RunSpec) -> Conditions:
@@ -177,27 +164,26 @@ def requested(config: Config, block: Block, spec: RunSpec) -> Conditions:
     )
 
 
-def measured_run(
-    config: Config,
-    block: Block,
-    spec: RunSpec,
-    measured: Measured,
-    session: Session,
-    started_utc: str,
-) -> RunRecord:
-    """Return the row of a run that came to its end."""
-    outcome, ready = measured.repartitioned, session.edge_ready
+def run_row(config: Config, block: Block, spec: RunSpec) -> RunRecord:
+    """Return the row of a run of which nothing is known yet but what was asked for."""
     return RunRecord(
-        run=spec.run,
-        repeat=spec.repeat,
-        fps=spec.fps,
-        from_mbps=spec.from_mbps,
-        to_mbps=spec.to_mbps,
-        from_point=spec.from_point,
-        to_point=spec.to_point,
+        **msgspec.structs.asdict(spec),
+        status=Status.FAILED,
+        reason="it did not come to its end",
+        requested=requested(config, block, spec),
+        achieved=Conditions(),
+        deadline_ms=config.deadline_ms,
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def measured_run(row: RunRecord, measured: Measured, ready: Ready | None) -> RunRecord:
+    """Return the row of a run that came to its end."""
+    outcome = measured.repartitioned
+    return replace(
+        row,
         status=Status.OK if outcome.ok else Status.FAILED,
         reason=outcome.reason,
-        requested=requested(config, block, spec),
         achieved=Conditions(
             link_mbps_before=measured.link_before.mbps,
             link_mbps_after=measured.link_after.mbps,
@@ -206,8 +192,6 @@ def measured_run(
             mem_pct=ready.mem_pct if ready else None,
             fps=measured.frames.fps,
         ),
-        deadline_ms=config.deadline_ms,
-        started_utc=started_utc,
     )
 
 
