@@ -171,11 +171,19 @@ def _fetch_logs(sites: Mapping[str, Site], out: Path) -> None:
         try:
             packed = site.connection.run(["tar", "-C", site.log_folder, "-cf", "-", "."])
             if packed.status == 0:
-                with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-                    archive.extractall(out, filter="data")
+                _save_logs(packed.stdout, out)
                 site.connection.run(["rm", "-rf", site.log_folder])
         except (HostsError, TimeoutError, tarfile.TarError) as error:
             print(f"{role}: logs stay on the host in {site.log_folder}: {error}", file=sys.stderr)
+
+
+def _save_logs(packed: bytes, out: Path) -> None:
+    """Write the files of an archive into `out`, each by its bare name: a host does not choose where."""
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isfile() else None
+            if stream is not None:
+                (out / Path(member.name).name).write_bytes(stream.read())
 
 
 def _time_unaccounted(began: float, result: Result) -> float:

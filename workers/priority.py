@@ -17,6 +17,7 @@ def raise_priority() -> str:
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     except PermissionError:
         with suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
             os.setpriority(os.PRIO_PROCESS, 0, _LEAST_NICE)
             return f"nice {_LEAST_NICE}"
         return "normal"

@@ -36,7 +36,7 @@ _POLL_S = 0.002
 _MIB = 1024 * 1024
 _PLAN_BYTES = 65536
 # An RT task (the delay line) of a v1 cgroup runs only where its group was given some of each second.
-_RT_RUNTIME_US: Final = {"/neukonfig": 900_000, "testbed": 200_000, "host": 180_000}
+_RT_RUNTIME_US: Final = {"/neukonfig": 900_000, "testbed": 400_000, "host": 180_000}
 
 # What becomes a host: it waits until the links exist, makes the namespace its own and turns into sshd.
 _HOST_SCRIPT = """
@@ -127,7 +127,7 @@ class World:
         # v2 allows processes in leaves only: sshd and its sessions live beside the containers, not above.
         sessions = Cgroup(f"{top.path}/host", self.layout)
         sessions.create()
-        if self.layout.version == "v1" and host.role == "cloud":
+        if self.layout.version == "v1" and host.role in {"edge", "cloud"}:  # router and delay line
             self._allow_realtime(top, sessions)
         sessions.add(self.hosts[host.role].pid)
 
