@@ -33,7 +33,7 @@ def unpack(archive: bytes, versions: Path, name: str) -> Path:
         part.chmod(0o755)
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             # Pythons before 3.11.4 (Debian 12 has 3.11.2) know no filter; the hash says that the archive is ours.
-            tar.extractall(part, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]
+            tar.extractall(part, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type]  # noqa: S202
         # Python would compile at each start where it may not write (in containers), which takes longer than starting.
         compileall.compile_dir(part, quiet=1, stripdir=str(part), prependdir=str(folder))
         try:
