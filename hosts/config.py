@@ -45,7 +45,7 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long frames are offered before a change and after the repartition (s); frames of the warm-up."""
 
-    before_s: float = 1.0
+    before_s: float = 0.8
     after_s: float = 1.0
     warmup_frames: int = 5
 

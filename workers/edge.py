@@ -130,8 +130,7 @@ class EdgeAgent(Agent):
         self._frames_log = JsonLines(folder / "edge-frames.jsonl")
         self._events_log = JsonLines(folder / "edge-events.jsonl")
         plane = self._plane = transport.DataPlane(order.keys)
-        # The router competes with the head for the edge's CPU; a switch must not wait for an inference.
-        choices = {"shaping": "none", "router_priority": raise_priority()}
+        choices = {"shaping": "none"}
         if order.shape:
             self._shaper = shaping.LinkShaper(self.guard, order.cloud_address, delay=not order.delay_at_cloud)
             choices["shaping"] = self._shaper.method
@@ -147,6 +146,8 @@ class EdgeAgent(Agent):
         )
         self._open_sockets(order, plane, self._site)
         left = availability.measure(self._site.tier.cgroup)
+        # The router competes with the head for the edge's CPU; a switch must not wait for an inference.
+        choices["router_priority"] = raise_priority()
         self.say(m.Ready({**self._site.choices, **choices}, left.cpu_pct, left.mem_pct))
 
     def _open_sockets(self, order: m.SetUpEdge, plane: transport.DataPlane, site: Site) -> None:
