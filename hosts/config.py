@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Percent = float
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,6 +172,11 @@ def _problems(config: Config, where: str) -> Iterator[str]:
             yield f"{where}: strategies: no strategy is called {strategy!r}{did_you_mean(strategy, STRATEGIES)}"
     yield from _range_problems(config, where)
     for name, model in config.models.items():
+        if not MODEL_NAME.fullmatch(name):
+            yield (
+                f"{where}: models: {name!r} cannot name a folder of results; use letters, digits, `.`, `_` and `-`, "
+                "and say with `source` where the model comes from"
+            )
         yield from _partition_problems(config, name, model, where)
 
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from workers.records import RunRecord
 
 USER_ERROR = 2
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,6 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (HostsError, PartitionError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
+    except OSError as error:
+        print(f"{arguments.out}: {error}. Mend this and run again: blocks that are measured stay", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted; the hosts put themselves back, and a new run measures this block again", file=sys.stderr)
+        return INTERRUPTED
     runs = arguments.out.parents[len(Path(block.folder).parts) - 1]
     print(f"{block.folder}: {summary(record)}; {grid_progress(config, runs)}", file=sys.stderr)
     return 0

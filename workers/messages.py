@@ -139,7 +139,7 @@ class ProbeLink(Message, frozen=True):
 
 
 class Deploy(Message, frozen=True):
-    """Start serving with a cut at `point`; `standby_point` is the cut for the other speed."""
+    """Start serving with a cut at `point`, then say Rearmed; `standby_point` is the cut for the other speed."""
 
     point: int
     standby_point: int
@@ -230,12 +230,6 @@ class LinkMeasured(Message, frozen=True):
     delay_ms: float
 
 
-class Deployed(Message, frozen=True):
-    """The first pipeline serves."""
-
-    point: int
-
-
 class Repartitioned(Message, frozen=True):
     """A repartition has ended; `moved` is False where the cut stayed, `ok` where it did as the strategy says."""
 
@@ -274,19 +268,7 @@ class Finished(Message, frozen=True):
     undone: tuple[str, ...]
 
 
-Report = (
-    Hello
-    | Pong
-    | Ready
-    | LinkShaped
-    | LinkMeasured
-    | Deployed
-    | Repartitioned
-    | Rearmed
-    | FramesStopped
-    | Trouble
-    | Finished
-)
+Report = Hello | Pong | Ready | LinkShaped | LinkMeasured | Repartitioned | Rearmed | FramesStopped | Trouble | Finished
 
 
 # --- pipeline manager <-> tier ------------------------------------------------------------------------------

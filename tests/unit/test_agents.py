@@ -83,9 +83,9 @@ def test_orders_reach_the_agent(client, channel):
 
 def test_reports_of_another_kind_are_kept_for_later(client, channel):
     rearmed = m.Rearmed(1)
-    for report in (READY, rearmed, m.Deployed(16)):
+    for report in (READY, rearmed, m.LinkShaped(16, 1.0)):
         channel.say(report)
-    assert client.expect(m.Deployed, 1.0) == m.Deployed(16)
+    assert client.expect(m.LinkShaped, 1.0) == m.LinkShaped(16, 1.0)
     assert client.expect(m.Rearmed, 1.0) == rearmed
     assert client.expect(m.Ready, 1.0) == READY
 
@@ -99,13 +99,13 @@ def test_reports_of_a_kind_come_in_their_order(client, channel):
 
 
 def test_kept_reports_can_be_forgotten(client, channel):
-    for report in (m.Rearmed(1), m.Deployed(16), READY):
+    for report in (m.Rearmed(1), m.LinkShaped(16, 1.0), READY):
         channel.say(report)
     client.expect(m.Ready, 1.0)
     client.discard(m.Rearmed)
     with pytest.raises(AgentError, match="said no Rearmed"):
         client.expect(m.Rearmed, 0.0)
-    assert client.expect(m.Deployed, 0.0) == m.Deployed(16)
+    assert client.expect(m.LinkShaped, 0.0) == m.LinkShaped(16, 1.0)
 
 
 def test_a_report_that_does_not_come_is_named(client):
@@ -315,7 +315,7 @@ class Worker(Agent):
         assert 0 < received_ns <= time.monotonic_ns()
         match order:
             case m.Deploy(point, _):
-                self.say(m.Deployed(point))
+                self.say(m.LinkShaped(point, 1.0))
             case m.StopFrames():
                 raise ShapingError("the link could not be shaped: tc is missing")
             case m.StartFrames():
@@ -358,10 +358,10 @@ def test_an_agents_life(line, worker, capsys):
     live(worker, controller)
     assert heard == [
         m.Hello(m.PROTOCOL_VERSION, "worker", os.getpid(), netem=False),
-        m.Deployed(16),
+        m.LinkShaped(16, 1.0),
         m.Trouble("worker: the link could not be shaped: tc is missing"),
         m.Trouble("worker: KeyError: 'fps'"),
-        m.Deployed(17),
+        m.LinkShaped(17, 1.0),
         m.Trouble("worker: broke in the background"),
     ]
     assert line.hear() == [m.Finished(("left behind: still there\n",))]

@@ -268,3 +268,9 @@ def test_every_key_of_a_model_changes_the_digest(field):
     plain = parse(GOOD, "c")
     model = msgspec.structs.replace(ModelConfig(), **{field: values[field]})
     assert msgspec.structs.replace(plain, models={"vgg19": model}).digest("vgg19") != plain.digest("vgg19")
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "a b", "tests.models:make"])
+def test_a_models_name_stays_a_folder_of_its_own(name):
+    with pytest.raises(ConfigError, match="cannot name a folder"):
+        parse({**GOOD, "models": {name: {"partition": {20: 1, 5: 2}}}}, "c")
