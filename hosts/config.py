@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -17,10 +17,12 @@ from hosts.suggest import did_you_mean
 from workers.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 Percent = float
+
+MOST = 100_000  # of anything that is counted
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -170,7 +172,9 @@ def _problems(config: Config, where: str) -> Iterator[str]:
     for strategy in config.strategies:
         if strategy not in STRATEGIES:
             yield f"{where}: strategies: no strategy is called {strategy!r}{did_you_mean(strategy, STRATEGIES)}"
+    yield from _path_problems(config, where)
     yield from _range_problems(config, where)
+    yield from _repetition_problems(config, where)
     for name, model in config.models.items():
         if not MODEL_NAME.fullmatch(name):
             yield (
@@ -180,8 +184,40 @@ def _problems(config: Config, where: str) -> Iterator[str]:
         yield from _partition_problems(config, name, model, where)
 
 
+def _path_problems(config: Config, where: str) -> Iterator[str]:
+    for key in ("results", "inventory", "source"):
+        value: str = getattr(config, key)
+        if not value or not value.isprintable() or value.startswith("~") or set(value) & set("{}"):
+            yield f"{where}: {key}: {value!r} cannot be used; give a path written out, without `~` and braces"
+
+
+def _repetition_problems(config: Config, where: str) -> Iterator[str]:
+    for key in ("strategies", "fps", "cpu_pct", "mem_pct"):
+        values: tuple[object, ...] = getattr(config, key)
+        if len(set(values)) < len(values):
+            yield f"{where}: {key}: names something twice: {list(values)}; for more runs raise `repeats`"
+
+
 def _range_problems(config: Config, where: str) -> Iterator[str]:
-    positive: dict[str, Any] = {
+    for key, values in _above_zero(config).items():
+        if not values or not all(0 < value < math.inf for value in values):
+            yield f"{where}: {key}: must hold finite values above 0, found {list(values)}"
+    if config.network.speeds_mbps[0] == config.network.speeds_mbps[1]:
+        yield f"{where}: network.speeds_mbps: the two speeds must differ"
+    for key, (value, limit) in _from_zero(config).items():
+        if not 0 <= value <= limit or value == math.inf:
+            most = "finite" if limit == math.inf else f"at most {limit:g}"
+            yield f"{where}: {key}: must be {most} and not negative, found {value:g}"
+    for key in ("cpu_pct", "mem_pct"):
+        if not getattr(config, key):
+            yield f"{where}: {key}: must hold at least one value"
+        for value in getattr(config, key):
+            if value != 100:  # noqa: PLR2004 - the stressors are not part of the grid yet
+                yield f"{where}: {key}: only 100 can be measured so far, found {value:g}"
+
+
+def _above_zero(config: Config) -> dict[str, Sequence[float]]:
+    return {
         "repeats": [config.repeats],
         "fps": config.fps,
         "network.speeds_mbps": config.network.speeds_mbps,
@@ -189,26 +225,20 @@ def _range_problems(config: Config, where: str) -> Iterator[str]:
         "queue_limit": [config.queue_limit],
         "repartition_timeout_s": [config.repartition_timeout_s],
     }
-    for key, values in positive.items():
-        if not values or not all(0 < value < math.inf for value in values):
-            yield f"{where}: {key}: must hold finite values above 0, found {list(values)}"
-    if config.network.speeds_mbps[0] == config.network.speeds_mbps[1]:
-        yield f"{where}: network.speeds_mbps: the two speeds must differ"
-    not_negative = {
-        "network.delay_ms": config.network.delay_ms,
-        "windows.before_s": config.windows.before_s,
-        "windows.after_s": config.windows.after_s,
-        "windows.warmup_frames": config.windows.warmup_frames,
+
+
+def _from_zero(config: Config) -> dict[str, tuple[float, float]]:
+    """Return what may be 0, with the most that it may be."""
+    tolerances: dict[str, float] = msgspec.structs.asdict(config.tolerances)
+    return {
+        "network.delay_ms": (config.network.delay_ms, math.inf),
+        "windows.before_s": (config.windows.before_s, math.inf),
+        "windows.after_s": (config.windows.after_s, math.inf),
+        "windows.warmup_frames": (config.windows.warmup_frames, MOST),
+        "repeats": (config.repeats, MOST),
+        "seed": (config.seed, 2**32 - 1),
+        **{f"tolerances.{key}": (value, math.inf) for key, value in tolerances.items()},
     }
-    for key, value in not_negative.items():
-        if not 0 <= value < math.inf:
-            yield f"{where}: {key}: must be finite and not negative, found {value:g}"
-    for key in ("cpu_pct", "mem_pct"):
-        if not getattr(config, key):
-            yield f"{where}: {key}: must hold at least one value"
-        for value in getattr(config, key):
-            if value != 100:  # noqa: PLR2004 - the stressors are not part of the grid yet
-                yield f"{where}: {key}: only 100 can be measured so far, found {value:g}"
 
 
 def _partition_problems(config: Config, name: str, model: ModelConfig, where: str) -> Iterator[str]:

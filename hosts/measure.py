@@ -75,8 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the hosts put themselves back, and a new run measures this block again", file=sys.stderr)
         return INTERRUPTED
-    runs = arguments.out.parents[len(Path(block.folder).parts) - 1]
-    print(f"{block.folder}: {summary(record)}; {grid_progress(config, runs)}", file=sys.stderr)
+    left = grid_progress(config, Path(config.results) / "runs")
+    print(f"{block.folder}: {summary(record)}; {left}", file=sys.stderr)
     return 0
 
 
@@ -84,18 +84,18 @@ def measure(config: Config, block: Block, stored_path: Path, out: Path) -> Block
     """Measure a block and write its folder; `run.json` comes last and atomically."""
     began, began_utc = time.monotonic(), datetime.now(UTC)
     inventory = inventories.load(Path(config.inventory))
-    stored = msgspec.json.decode(stored_path.read_bytes(), type=Stored)
+    stored = _read_stored(stored_path)
     model = StoredModel.read(Path(stored.path))
     wanted = configs.points_by_speed(config, block.model)
     points = {speed: resolve(model.points, point).index for speed, point in wanted.items()}
     specs = run_specs(config, points)
-    _empty(out)
     with ExitStack() as stack:
         stack.enter_context(testbed_for(inventory))
         connections = _connect(inventory, stack)
         stack.enter_context(lease(connections["edge"]))
         sites = _deploy(inventory, connections, Path(stored.path), began_utc)
         host_facts = _gather(inventory, connections)
+        _empty(out)  # only now: hosts that cannot be had must not cost the block as it was measured before
         progress = Progress(block.folder, len(specs))
         result = BlockMeasurement(
             config,
@@ -124,6 +124,15 @@ def measure(config: Config, block: Block, stored_path: Path, out: Path) -> Block
     return record
 
 
+def _read_stored(path: Path) -> Stored:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Stored)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Make it with: python -m workers.store") from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: is not what workers.store prints ({error})") from error
+
+
 def summary(record: BlockRecord) -> str:
     """Return one line about a block: how its runs ended and where its time went."""
     counts = {status: sum(run.status is status for run in record.runs) for status in Status}
@@ -136,11 +145,12 @@ def summary(record: BlockRecord) -> str:
 
 
 def _empty(out: Path) -> None:
+    """Remove what an earlier measurement of the block left, and nothing else."""
     out.mkdir(parents=True, exist_ok=True)
-    kept = out / "measure.log"  # is being written by the workflow
-    for stale in (*out.glob("*.jsonl"), *out.glob("*.log"), out / "run.json"):
-        if stale != kept:
-            stale.unlink(missing_ok=True)
+    for role in ROLES:
+        for stale in (*out.glob(f"{role}-*.jsonl"), *out.glob(f"{role}-*.log")):
+            stale.unlink()
+    (out / "run.json").unlink(missing_ok=True)
 
 
 def _connect(inventory: Inventory, stack: ExitStack) -> dict[str, Connection]:

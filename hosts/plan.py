@@ -12,11 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from hosts.config import Block, Config, blocks, load
 from hosts.errors import HostsError
-from hosts.progress import Timed, in_words
+from hosts.progress import block_duration_s, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +48,7 @@ def make_plan(config: Config) -> Plan:
 
 def measured_s(config: Config, block: Block) -> float | None:
     """Return how long the block took when it was measured, None where it was not."""
-    record = Path(config.results) / "runs" / block.folder / "run.json"
-    return msgspec.json.decode(record.read_bytes(), type=Timed).duration_s if record.exists() else None
+    return block_duration_s(Path(config.results) / "runs" / block.folder / "run.json")
 
 
 def expected_s(config: Config, block: Block, runs: int) -> float:

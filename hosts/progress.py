@@ -61,9 +61,17 @@ class Timed(msgspec.Struct):
     duration_s: float
 
 
+def block_duration_s(record: Path) -> float | None:
+    """Return how long a block took; None where its record is missing or damaged, so that it would be measured."""
+    try:
+        return msgspec.json.decode(record.read_bytes(), type=Timed).duration_s
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 def grid_progress(config: Config, runs: Path) -> str:
     """Return how much of the grid is measured and how long the rest takes, from the blocks' own records."""
     wanted = blocks(config)
     records = [runs / block.folder / "run.json" for block in wanted]
-    took = [msgspec.json.decode(path.read_bytes(), type=Timed).duration_s for path in records if path.exists()]
+    took = [took_s for path in records if (took_s := block_duration_s(path)) is not None]
     return f"block {len(took)}/{len(wanted)}, {in_words(eta_s(len(took), len(wanted), sum(took)))} left"

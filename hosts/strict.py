@@ -49,7 +49,7 @@ def read_yaml(path: Path, what: str) -> object:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Give the path of an {what} file") from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Give the path of the {what} file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
     except yaml.MarkedYAMLError as error:

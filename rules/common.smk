@@ -1,5 +1,6 @@
 """Checks the config before anything else and derives the grid from it."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,10 +13,17 @@ from hosts.config import blocks as grid_blocks
 from hosts.config import parse as parse_config
 from hosts.config import points_by_speed
 from hosts.errors import HostsError
+from hosts.inventory import load as load_inventory
+from hosts.strict import read_yaml
 from workers.messages import PROTOCOL_VERSION
 
 try:
+    for file in workflow.configfiles:
+        read_yaml(
+            Path(file), "config"
+        )  # Snakemake would silently keep the last of two equal keys
     EXPERIMENT = parse_config(config, "config")
+    load_inventory(Path(EXPERIMENT.inventory))
 except HostsError as error:
     raise WorkflowError(str(error)) from None
 
@@ -30,8 +38,8 @@ container: "docker://debian:bookworm"
 
 
 wildcard_constraints:
-    model="[^/]+",
-    strategy="[^/]+",
+    model="|".join(map(re.escape, EXPERIMENT.models)),
+    strategy="|".join(map(re.escape, EXPERIMENT.strategies)),
     cpu=r"\d+(\.\d+)?",
     mem=r"\d+(\.\d+)?",
 

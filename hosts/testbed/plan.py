@@ -143,7 +143,12 @@ def load(inventory: Path) -> Plan:
 
     """
     try:
-        wanted = msgspec.yaml.decode(inventory.read_bytes(), type=Wanted)
+        raw = msgspec.yaml.decode(inventory.read_bytes())
+        if isinstance(raw, dict) and not raw.get("testbed"):
+            raise ConfigError(
+                f"{inventory}: testbed: is missing, so these are real hosts and there is nothing to build or to remove"
+            )
+        wanted = msgspec.convert(raw, type=Wanted)
     except OSError as error:
         raise ConfigError(f"{inventory}: cannot be read ({error.strerror}); give --inventory FILE") from None
     except msgspec.DecodeError as error:

@@ -47,7 +47,7 @@ def test_runs_go_there_and_back_and_each_starts_where_the_last_one_ended():
 
 
 @given(
-    fps=st.lists(st.floats(0.5, 60), min_size=1, max_size=4),
+    fps=st.lists(st.floats(0.5, 60), min_size=1, max_size=4, unique=True),
     repeats=st.integers(1, 5),
     speeds=st.permutations([20.0, 5.0]),
 )

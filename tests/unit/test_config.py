@@ -55,7 +55,7 @@ def problems(**changed):
         ({"network": {"speeds_mpbs": [20, 5]}}, "network.speeds_mpbs: unknown key; did you mean `speeds_mbps`?"),
         ({"network": {"delay_ms": -1}}, "network.delay_ms: must be finite and not negative, found -1"),
         ({"windows": {"before_s": -0.5}}, "windows.before_s: must be finite and not negative, found -0.5"),
-        ({"windows": {"warmup_frames": -1}}, "windows.warmup_frames: must be finite and not negative, found -1"),
+        ({"windows": {"warmup_frames": -1}}, "windows.warmup_frames: must be at most 100000 and not negative, found -1"),
         ({"fps": [5, 0]}, "fps: must hold finite values above 0, found [5.0, 0.0]"),
         ({"fps": []}, "fps: must hold finite values above 0, found []"),
         ({"fps": [math.nan]}, "fps: must hold finite values above 0, found [nan]"),
@@ -274,3 +274,23 @@ def test_every_key_of_a_model_changes_the_digest(field):
 def test_a_models_name_stays_a_folder_of_its_own(name):
     with pytest.raises(ConfigError, match="cannot name a folder"):
         parse({**GOOD, "models": {name: {"partition": {20: 1, 5: 2}}}}, "c")
+
+
+@pytest.mark.parametrize(
+    ("changed", "key"),
+    [
+        ({"results": ""}, "results"),
+        ({"results": "~/x"}, "results"),
+        ({"results": "x{y}"}, "results"),
+        ({"inventory": ""}, "inventory"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"repeats": 10**30}, "repeats"),
+        ({"tolerances": {"fps_pct": -1}}, "tolerances.fps_pct"),
+        ({"fps": [5, 5]}, "fps"),
+        ({"strategies": ["switch-b2", "switch-b2"]}, "strategies"),
+    ],
+)
+def test_what_could_not_be_measured_or_would_land_elsewhere_is_refused(changed, key):
+    with pytest.raises(ConfigError, match=key):
+        parse({**GOOD, **changed}, "c")
