@@ -107,7 +107,7 @@ def test_this_machine(connection, tmp_path):
 
 def test_busy_ports_and_foreign_addresses_of_this_machine(connection):
     first = free_port()
-    argv = ["sh", "-c", 'exec "$0" -m http.server --bind 127.0.0.1 "$1" 2>&1', make_host().python, str(first)]
+    argv = ["sh", "-c", 'exec "$0" -u -m http.server --bind 127.0.0.1 "$1" 2>&1', make_host().python, str(first)]
     channel = connection.open(argv)
     try:
         assert b"Serving" in channel.receive(100, 10)
