@@ -96,7 +96,7 @@ class AgentClient:
             try:
                 report = self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise AgentError(
+                raise AgentSilent(
                     f"{self.label}: the {self.role} agent said no {kind.__name__} within {timeout_s:g} s. "
                     "Its log is beside run.json"
                 ) from None
@@ -214,3 +214,7 @@ class AgentTrouble(AgentError):  # noqa: N818 - named after the message
     def __init__(self, reason: str, oom_kills: int) -> None:
         super().__init__(reason)
         self.oom_kills = oom_kills
+
+
+class AgentSilent(AgentError):  # noqa: N818 - the state it reports
+    """An agent is there but has not said what it was asked for in time."""

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from hosts.agents import AgentTrouble
-from hosts.errors import AgentError, ConnectError, RemoteError
+from hosts.errors import AgentError, RemoteError
 from hosts.session import Measured, RunSpec, Session
 from workers.records import ClockOffset, Conditions, Phases, RunRecord, Status
 
@@ -91,14 +91,14 @@ class BlockMeasurement:
             runs_before = len(self._result.runs)
             try:
                 self._measure_session()
-            except (AgentError, ConnectError, RemoteError) as error:
+            except (AgentError, RemoteError) as error:  # not ConnectError: without a host there is no block
                 self._after_failure(error, in_vain=len(self._result.runs) == runs_before)
             self._session_number += 1
         return self._result
 
     def _measure_session(self) -> None:
         seconds, result = self._result.seconds, self._result
-        began = time.monotonic()
+        began, closing = time.monotonic(), None
         session = self._open_session()
         try:
             with session:
@@ -112,10 +112,12 @@ class BlockMeasurement:
                 while self._pending:
                     self._measure_run(session)
                 result.clock_after = session.clock_offsets()
-                began = time.monotonic()
-                result.agent_logs |= session.stderr_tails()
+                closing = time.monotonic()
         finally:
-            seconds.teardown += time.monotonic() - began if not self._pending else 0.0
+            if closing is not None:
+                seconds.teardown += time.monotonic() - closing
+            for role, text in session.last_words.items():
+                result.agent_logs[f"{role}-agent-{self._session_number}"] = text
 
     def _measure_run(self, session: Session) -> None:
         spec = self._pending[0]
@@ -125,7 +127,6 @@ class BlockMeasurement:
             measured = session.measure(spec)
         finally:
             self._result.seconds.observation += time.monotonic() - began
-            self._result.agent_logs |= session.stderr_tails()
         record = measured_run(row, measured, session.edge_ready)
         self._record(replace(record, session=self._session_number))
         if not measured.repartitioned.ok:
@@ -178,11 +179,15 @@ def run_row(config: Config, block: Block, spec: RunSpec) -> RunRecord:
 
 
 def measured_run(row: RunRecord, measured: Measured, ready: Ready | None) -> RunRecord:
-    """Return the row of a run that came to its end."""
+    """Return the row of a run that came to its end.
+
+    A strategy that moved the cut but not as it promises (its standby was missing) has failed in this run.
+    """
     outcome = measured.repartitioned
+    kept_its_promise = outcome.ok and outcome.reason is None
     return replace(
         row,
-        status=Status.OK if outcome.ok else Status.FAILED,
+        status=Status.OK if kept_its_promise else Status.FAILED,
         reason=outcome.reason,
         achieved=Conditions(
             link_mbps_before=measured.link_before.mbps,

@@ -206,8 +206,8 @@ def _range_problems(config: Config, where: str) -> Iterator[str]:
         yield f"{where}: network.speeds_mbps: the two speeds must differ"
     for key, (value, limit) in _from_zero(config).items():
         if not 0 <= value <= limit or value == math.inf:
-            most = "finite" if limit == math.inf else f"at most {limit:g}"
-            yield f"{where}: {key}: must be {most} and not negative, found {value:g}"
+            range_ = "be finite and not negative" if limit == math.inf else f"lie between 0 and {limit:.0f}"
+            yield f"{where}: {key}: must {range_}, found {value:g}"
     for key in ("cpu_pct", "mem_pct"):
         if not getattr(config, key):
             yield f"{where}: {key}: must hold at least one value"

@@ -173,6 +173,8 @@ def _host_problems(inventory: Inventory) -> Iterator[str]:
         at = f"hosts.{host.role}"
         if not _is_address(host.address) and not _NAME.fullmatch(host.address):
             yield f"{at}.address: {host.address!r} is neither an IP address nor a host name"
+        elif ":" in host.data_address or ":" in (host.cloud_side_address or ""):
+            yield f"{at}.data_address: the data plane speaks IPv4 only; give an IPv4 address"
         elif not _is_address(host.data_address):
             yield (
                 f"{at}.data_address: {host.data_address!r} is no IP address; give the one that the data sockets "

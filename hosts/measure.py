@@ -115,8 +115,8 @@ def measure(config: Config, block: Block, stored_path: Path, out: Path) -> Block
         gathering = time.monotonic()
         _fetch_logs(sites, out)
         result.seconds.controller += time.monotonic() - gathering
-    for role, text in result.agent_logs.items():
-        (out / f"{role}-agent.log").write_text(text)
+    for name, text in result.agent_logs.items():
+        (out / f"{name}.log").write_text(text)
     record = _record(config, block, specs, result, model, host_facts, began_utc, time.monotonic() - began)
     fresh = out / ".run.json"
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
@@ -170,7 +170,9 @@ def _deploy(
         if role != "device":
             folder = f"{base}/models/{model.name}"
             deploy_tree(connection, model, folder)
-        return Site(host, connection, code, f"{base}/logs/{began:%Y%m%dT%H%M%S%f}", folder)
+        logs = f"{base}/logs/{began:%Y%m%dT%H%M%S%f}"
+        connection.run(["mkdir", "-p", logs])
+        return Site(host, connection, code, logs, folder)
 
     with ThreadPoolExecutor(len(ROLES)) as pool:
         return dict(zip(ROLES, pool.map(deploy, ROLES), strict=True))
@@ -183,15 +185,19 @@ def _gather(inventory: Inventory, connections: Mapping[str, Connection]) -> dict
 
 
 def _fetch_logs(sites: Mapping[str, Site], out: Path) -> None:
-    """Fetch what the hosts logged and remove it there; a host that is gone keeps its logs."""
-    for role, site in sites.items():
-        try:
-            packed = site.connection.run(["tar", "-C", site.log_folder, "-cf", "-", "."])
-            if packed.status == 0:
-                _save_logs(packed.stdout, out)
-                site.connection.run(["rm", "-rf", site.log_folder])
-        except (HostsError, TimeoutError, tarfile.TarError) as error:
-            print(f"{role}: logs stay on the host in {site.log_folder}: {error}", file=sys.stderr)
+    """Fetch what the hosts logged and remove it there.
+
+    Raises:
+        RemoteError: logs could not be read. Rows without their logs would be worth nothing: there is no run.json then.
+    """
+    for site in sites.values():
+        as_root = ["sudo", "-n"] if site.host.sudo else []
+        packed = site.connection.run([*as_root, "tar", "-C", site.log_folder, "-cf", "-", "."])
+        if packed.status > 1:  # 1: a file grew while it was read
+            words = packed.stderr.decode(errors="replace").strip()
+            raise RemoteError(f"{site.host.label}: the logs in {site.log_folder} could not be read: {words}. Run again")
+        _save_logs(packed.stdout, out)
+        site.connection.run([*as_root, "rm", "-rf", site.log_folder])
 
 
 def _save_logs(packed: bytes, out: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 
-from hosts.agents import AgentClient
+from hosts.agents import AgentClient, AgentSilent, Expected
 from hosts.errors import AgentError
 from workers import link, transport
 from workers import messages as m
@@ -89,6 +89,7 @@ class Session:
         self.choices: dict[str, str] = {}
         self.edge_ready: m.Ready | None = None
         self.clocks: dict[str, ClockOffset] = {}
+        self.last_words: dict[str, str] = {}  # what each agent printed, once the session is closed
 
     def __enter__(self) -> Self:
         try:
@@ -111,16 +112,13 @@ class Session:
         """End the agents; a host whose agent does not answer cleans up by itself."""
         with ThreadPoolExecutor(len(ROLES)) as pool:
             list(pool.map(_finish, self._agents.values()))
+        self.last_words |= {role: agent.stderr_tail() for role, agent in self._agents.items()}
         self._stack.close()
         self._agents = {}
 
     def clock_offsets(self) -> dict[str, ClockOffset]:
         """Probe all agents' clocks."""
         return {role: agent.clock_offset() for role, agent in self._agents.items()}
-
-    def stderr_tails(self) -> dict[str, str]:
-        """Return what each agent last printed."""
-        return {role: agent.stderr_tail() for role, agent in self._agents.items()}
 
     # --- measuring ------------------------------------------------------------------------------------------
 
@@ -129,7 +127,7 @@ class Session:
         edge = self._agents["edge"]
         self._shape(0, spec.from_mbps)
         edge.send(m.Deploy(spec.from_point, spec.to_point))
-        edge.expect(m.Rearmed, DEPLOY_TIMEOUT_S)
+        self._expect("edge", m.Rearmed, DEPLOY_TIMEOUT_S)
         self._link = self._probe(0)
 
     def warm_up(self, fps: float, frames: int) -> None:
@@ -152,17 +150,20 @@ class Session:
         self._sleep(self._config.windows.before_s)
         self._shape(spec.run, spec.to_mbps)
         edge.send(m.NetworkChanged(spec.run, spec.to_mbps, spec.to_point, spec.from_point))
-        repartitioned = edge.expect(m.Repartitioned, self._config.repartition_timeout_s)
+        repartitioned = self._expect("edge", m.Repartitioned, self._config.repartition_timeout_s)
         self._sleep(self._config.windows.after_s)
-        edge.expect(m.Rearmed, self._config.repartition_timeout_s)
+        self._expect("edge", m.Rearmed, self._config.repartition_timeout_s)
         frames = self._stop_frames(spec.run)
         before, self._link = self._link, self._probe(spec.run)
+        self._check_agents()
+        if repartitioned.run != spec.run:
+            raise AgentError(f"edge: it spoke of run {repartitioned.run} while run {spec.run} was measured")
         return Measured(repartitioned, frames, before, self._link)
 
     def _stop_frames(self, run: int) -> m.FramesStopped:
         device = self._agents["device"]
         device.send(m.StopFrames(run))
-        return device.expect(m.FramesStopped, self._config.deadline_ms / 1e3 + LINK_TIMEOUT_S)
+        return self._expect("device", m.FramesStopped, self._config.deadline_ms / 1e3 + LINK_TIMEOUT_S)
 
     def _shape(self, run: int, mbps: float) -> None:
         edge = self._agents["edge"]
@@ -179,8 +180,25 @@ class Session:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(CHECK_S, left))
-            for agent in self._agents.values():
-                agent.check()
+            self._check_agents()
+
+    def _expect(self, role: str, kind: type[Expected], timeout_s: float) -> Expected:
+        """Wait for a report, but hear at once of trouble at any of the hosts."""
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                return self._agents[role].expect(kind, min(CHECK_S, max(0.0, end - time.monotonic())))
+            except AgentSilent:
+                self._check_agents()
+                if time.monotonic() >= end:
+                    raise AgentSilent(
+                        f"{self._agents[role].label}: the {role} agent said no {kind.__name__} within {timeout_s:g} s. "
+                        "Its log is beside run.json"
+                    ) from None
+
+    def _check_agents(self) -> None:
+        for agent in self._agents.values():
+            agent.check()
 
     # --- set-up ---------------------------------------------------------------------------------------------
 

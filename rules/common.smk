@@ -1,5 +1,6 @@
 """Checks the config before anything else and derives the grid from it."""
 
+import hashlib
 import re
 import sys
 from pathlib import Path
@@ -23,10 +24,12 @@ try:
             Path(file), "config"
         )  # Snakemake would silently keep the last of two equal keys
     EXPERIMENT = parse_config(config, "config")
-    load_inventory(Path(EXPERIMENT.inventory))
+    INVENTORY = load_inventory(Path(EXPERIMENT.inventory))
 except HostsError as error:
     raise WorkflowError(str(error)) from None
 
+# Blocks that were measured on other hosts are measured anew.
+HOSTS_DIGEST = hashlib.sha256(repr(INVENTORY.hosts).encode()).hexdigest()[:12]
 RESULTS = EXPERIMENT.results
 BLOCKS = grid_blocks(EXPERIMENT)
 MODEL_STORE = str(Path("~/.cache/neukonfig/models").expanduser())

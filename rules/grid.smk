@@ -43,6 +43,7 @@ rule measure:
     params:
         protocol=PROTOCOL_VERSION,
         experiment=lambda wildcards: EXPERIMENT.digest(wildcards.model),
+        hosts=HOSTS_DIGEST,
         folder=subpath(output[0], parent=True),
         config=RESOLVED,
     shell:

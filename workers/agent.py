@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 SILENCE_S = 15.0
+PATIENCE_S = 60.0
 _READ_BYTES = 65536
 
 
@@ -78,6 +79,7 @@ class Agent:
     """Base of the agents. A role overrides `obey` and `shut_down`."""
 
     role = ""
+    patience_s: float | None = None  # after the controller is gone: time to end by itself before it is ended
 
     def __init__(self, control: ControlChannel) -> None:
         self.control = control
@@ -102,13 +104,14 @@ class Agent:
         """Run a coroutine beside the others; its failure is reported to the controller."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._background.add(task)
-        task.add_done_callback(self._reap)
+        task.add_done_callback(self.reap)
 
     def say(self, report: m.Report) -> None:
         """Send a report to the controller."""
         self.control.send(report)
 
-    def _reap(self, task: asyncio.Task[None]) -> None:
+    def reap(self, task: asyncio.Task[None]) -> None:
+        """Report a task that ended by an error."""
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             traceback.print_exception(error)
@@ -120,6 +123,10 @@ class Agent:
         orders: asyncio.Queue[tuple[m.Order | None, int]] = asyncio.Queue()
 
         def deliver(order: m.Order | None, received_ns: int) -> None:
+            if order is None and self.patience_s is not None:  # the guard waits for this process's end
+                last_resort = threading.Timer(self.patience_s, os._exit, (1,))
+                last_resort.daemon = True
+                last_resort.start()
             with contextlib.suppress(RuntimeError):  # the loop has ended: the agent has heard enough
                 loop.call_soon_threadsafe(orders.put_nowait, (order, received_ns))
 
@@ -173,6 +180,7 @@ def main(agent_type: type[Agent], argv: Sequence[str] | None = None) -> int:
     control = ControlChannel(0, write_fd)
     try:
         agent = agent_type(control)
+        agent.patience_s = PATIENCE_S
         asyncio.run(agent.run())
     except WorkerError as error:
         control.send(m.Trouble(f"{agent_type.role}: {error}"))

@@ -53,6 +53,7 @@ class DeviceAgent(Agent):
             case m.StartFrames(run, fps):
                 self._run, self._frames = run, {}
                 self._pacing = asyncio.get_running_loop().create_task(self._offer(run, fps))
+                self._pacing.add_done_callback(self.reap)
             case m.StopFrames(run):
                 await self._stop(run)
             case _:

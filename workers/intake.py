@@ -66,6 +66,8 @@ class Intake:
         """
         if (header.run, header.frame) in self._in_flight:
             return None
+        for key in [key for key in self._in_flight if key[0] != header.run]:
+            self.end(key, Outcome.LOST, received_ns)  # the device no longer waits for the frames of an earlier run
         record = EdgeFrame(header.run, header.frame, received_ns, Outcome.LOST)
         route = self._route
         if not self._open or route is None:

@@ -165,7 +165,7 @@ class Runner:
         """Open the sockets, then serve until told to stop."""
         try:
             intake, onward = self._open_sockets()
-        except (WorkerError, TimeoutError) as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the main thread waits for it
             ready.set_exception(error)
             return
         ready.set_result(None)

@@ -96,7 +96,7 @@ class Site:
             first = list(self.tier.containers.values())
             if not first:
                 continue
-            with contextlib.suppress(OSError):  # a container that goes while it is read
+            with contextlib.suppress(OSError, KeyError, ValueError):  # a container that goes while it is read
                 pids = sorted({pid for parent in first for pid in (parent, *memory.descendants(parent))})
                 self._log.write(
                     MemorySample(

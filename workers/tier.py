@@ -79,6 +79,7 @@ class Tier:
         self.refusals: dict[str, dict[str, int]] = {}
         self.containers: dict[str, int] = {}  # container -> PID of its first process
         self.cgroups: dict[str, str | None] = {}
+        self._autopsies: set[asyncio.Task[None]] = set()
 
     async def listen(self) -> None:
         """Take in what the runners say, until cancelled."""
@@ -102,7 +103,7 @@ class Tier:
                     parts_ms = await self._remove(container)
                 case _:
                     return m.Refused(order.order, f"{type(order).__name__} is not for a tier")
-        except (WorkerError, TimeoutError, transport.SendFailed) as error:
+        except (WorkerError, transport.SendFailed, OSError, ValueError, KeyError) as error:  # a tier always answers
             return m.Refused(order.order, f"{self._setup.role}: {error}")
         return m.Fulfilled(order.order, parts_ms)
 
@@ -116,16 +117,27 @@ class Tier:
         answer = self._expect(name)
         try:
             started_ns = time.monotonic_ns()
-            await asyncio.to_thread(self._runtime.start, spec)
+            await self._start(spec)
             engine_ms = (time.monotonic_ns() - started_ns) / 1e6
             state = await asyncio.to_thread(self._runtime.state, spec.name)
             self._adopt(name, state)
             reply = await self._answer(name, answer)
         except BaseException:
             self._unwatch(name)
-            await asyncio.shield(self._put_away(name))
+            self._forget(name)
+            # The guard keeps its undo: whether all is gone is not known here.
+            await asyncio.shield(asyncio.to_thread(self._runtime.remove, spec.name))
             raise
         return {"container": engine_ms, **reply.parts_ms}
+
+    async def _start(self, spec: ContainerSpec) -> None:
+        """Start a container; where that is cancelled, wait for the engine first, or it would finish unseen."""
+        starting = asyncio.ensure_future(asyncio.to_thread(self._runtime.start, spec))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait({starting})
+            raise
 
     def _adopt(self, name: str, state: ContainerState) -> None:
         if not state.running or not state.pids:
@@ -224,11 +236,12 @@ class Tier:
         self._unwatch(name)
         self._forget(name)
         task = asyncio.get_running_loop().create_task(self._autopsy(name))
-        task.add_done_callback(lambda _: None)
+        self._autopsies.add(task)
+        task.add_done_callback(self._autopsies.discard)
 
     async def _autopsy(self, name: str) -> None:
         exit_code, oom_kills = None, 0
-        with contextlib.suppress(ContainerError):
+        with contextlib.suppress(WorkerError, OSError, ValueError):
             state = await asyncio.to_thread(self._exited_state, name)
             exit_code, oom_kills = state
         reason = self._last_words(name, exit_code)
@@ -261,7 +274,7 @@ class Tier:
         return self._setup.folder / f"{name}.json"
 
     def _log_path(self, name: str) -> Path:
-        return self._setup.log_folder / f"{self._setup.role}-{name}.log"
+        return self._setup.log_folder / f"{self._setup.role}-{name}-{self._setup.session}.log"
 
     def _undo(self, full_name: str) -> list[tuple[str, list[str]]]:
         return [(f"{full_name}#{index}", argv) for index, argv in enumerate(self._runtime.undo(full_name))]

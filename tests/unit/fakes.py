@@ -158,6 +158,7 @@ class FakeSession:
         self._runs = list(script.runs)
         self._script = script
         self.log = log
+        self.last_words = {}
         if script.opened is not None:
             raise script.opened
 
@@ -167,6 +168,7 @@ class FakeSession:
         return self
 
     def __exit__(self, *_):
+        self.last_words = {"edge": f"after {len(self.log)}"}
         self.log.append("exit")
 
     def deploy(self, spec):
@@ -190,9 +192,6 @@ class FakeSession:
     def clock_offsets(self):
         self._fail(self._script.closing)
         return {"edge": ClockOffset(3, 4)}
-
-    def stderr_tails(self):
-        return {"edge": f"after {len(self.log)}"}
 
     @staticmethod
     def _fail(error):

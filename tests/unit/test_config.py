@@ -55,7 +55,7 @@ def problems(**changed):
         ({"network": {"speeds_mpbs": [20, 5]}}, "network.speeds_mpbs: unknown key; did you mean `speeds_mbps`?"),
         ({"network": {"delay_ms": -1}}, "network.delay_ms: must be finite and not negative, found -1"),
         ({"windows": {"before_s": -0.5}}, "windows.before_s: must be finite and not negative, found -0.5"),
-        ({"windows": {"warmup_frames": -1}}, "windows.warmup_frames: must be at most 100000 and not negative, found -1"),
+        ({"windows": {"warmup_frames": -1}}, "windows.warmup_frames: must lie between 0 and 100000, found -1"),
         ({"fps": [5, 0]}, "fps: must hold finite values above 0, found [5.0, 0.0]"),
         ({"fps": []}, "fps: must hold finite values above 0, found []"),
         ({"fps": [math.nan]}, "fps: must hold finite values above 0, found [nan]"),
