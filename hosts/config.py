@@ -51,7 +51,7 @@ class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long frames are offered before a change and after the repartition (s); frames of the warm-up."""
 
     before_s: float = 0.8
-    after_s: float = 1.0
+    after_s: float = 0.8
     warmup_frames: int = 5
 
 
