@@ -6,6 +6,7 @@ import difflib
 import importlib
 import inspect
 import json
+import traceback
 import zipfile
 from pathlib import Path
 from typing import Any, Literal
@@ -83,6 +84,8 @@ def parse_source(text: str) -> ModelSource:
     if text in APPLICATIONS:
         return APPLICATIONS[text]
     if text.endswith(".keras"):
+        if Path(text).is_dir():
+            raise PartitionError(f"model file {text} is a folder. Give the file that Keras's model.save() wrote.")
         if not Path(text).is_file():
             raise PartitionError(f"model file {text} does not exist.")
         return ModelFile(Path(text))
@@ -111,9 +114,10 @@ def build_model(source: ModelSource, *, weights: str | None = None) -> Any:
             sized = {"input_shape": (224, 224, 3)} if class_name.startswith("MobileNetV3") else {}
             return build(weights=weights, classifier_activation=None, **sized)
         case ModelFile(path):
+            _read_config(path)
             try:
                 return keras.saving.load_model(path, compile=False)
-            except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
+            except (ValueError, OSError, TypeError, KeyError) as error:
                 raise PartitionError(f"model file {path} cannot be loaded: {error}") from error
         case Factory():
             return _call_factory(source)
@@ -132,12 +136,25 @@ def outline_model(source: ModelSource) -> Any:
     with keras.StatelessScope(initialize_variables=False):
         if isinstance(source, Application):
             return build_model(source)
+        config = _read_config(source.path)
         try:
-            config = json.loads(zipfile.ZipFile(source.path).read("config.json"))
             config.pop("compile_config", None)
             return keras.models.model_from_json(json.dumps(config))
-        except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        except (ValueError, OSError, TypeError, KeyError) as error:
             raise PartitionError(f"model file {source.path} cannot be read: {error}") from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return msgspec.json.decode(archive.read("config.json"), type=dict[str, Any])
+    except OSError as error:
+        raise PartitionError(f"model file {path} cannot be read: {error.strerror}") from error
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise PartitionError(
+            f"model file {path} cannot be read: it is no Keras model ({error}). "
+            "Give the file that Keras's model.save() wrote."
+        ) from error
 
 
 def _call_factory(source: Factory) -> Any:
@@ -146,15 +163,33 @@ def _call_factory(source: Factory) -> Any:
     try:
         function = getattr(importlib.import_module(source.module), source.function)
         inspect.signature(function).bind()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        model = function()
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        place = _find_place(error) or (
+            ". It must name a function without arguments in a package that is installed or in this folder."
+        )
+        message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
         raise PartitionError(
-            f"model {source.model_id} cannot be made: {error}. It must name a function without arguments "
-            "in a package that is installed or in this folder."
+            f"model {source.model_id} cannot be made: {type(error).__name__}: {message}{place}"
         ) from error
-    model = function()
     if not isinstance(model, keras.Model):
         raise PartitionError(f"model {source.model_id} returned {type(model).__name__}, not a keras.Model.")
     return model
+
+
+def _find_place(error: BaseException) -> str:
+    """Return the line of the user's module that failed; empty where it was not found or not run."""
+    if isinstance(error, SyntaxError):
+        return f" (in {error.filename} line {error.lineno})"
+    ours = {__file__, importlib.__file__, inspect.__file__}
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in ours and not frame.filename.startswith("<frozen importlib")
+    ]
+    # Not the deepest frame of all: that may be Keras's.
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f" (in {own[-1].filename} line {own[-1].lineno})" if own else ""
 
 
 _TORCH_MEANS, _TORCH_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 ARCHITECTURE, WEIGHTS, META = "architecture.json", "weights.bin", "meta.json"
 ALIGNMENT_BYTES = 64
+_MAX_SEED = 2**32 - 1  # Keras's own limit
 
 
 class StoredVariable(msgspec.Struct, frozen=True):
@@ -148,7 +149,7 @@ def _keras_version() -> str:
     try:
         return importlib.metadata.version("keras")  # without the seconds that its import takes
     except importlib.metadata.PackageNotFoundError as error:
-        raise PartitionError("TensorFlow is not installed here. Install it with: pip install '.[inference]'") from error
+        raise PartitionError("TensorFlow is not installed here. Install it with: hosts/setup.sh --role edge") from error
 
 
 def hash_file(path: Path) -> str:
@@ -171,7 +172,7 @@ def put(text: str, weights: str, seed: int, store: Path) -> Stored:
     """Return the stored model that `text` names, made where it is not there.
 
     Raises:
-        PartitionError: a model or weights that cannot be used.
+        PartitionError: a model or weights that cannot be used, or a store that cannot be made.
     """
     source = parse_source(text)
     request = make_request(source, weights, seed)
@@ -179,8 +180,7 @@ def put(text: str, weights: str, seed: int, store: Path) -> Stored:
     folder = None if isinstance(source, Factory) else find_stored(store, request)
     if folder is not None:
         return Stored(folder.name, str(folder), reused=True)
-    (store / "requests").mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=store))
+    scratch = _make_scratch(store)
     try:
         from workers.store_making import make_model  # noqa: PLC0415 - imports TensorFlow
 
@@ -193,6 +193,16 @@ def put(text: str, weights: str, seed: int, store: Path) -> Stored:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Stored(digest, str(store / digest), reused=reused)
+
+
+def _make_scratch(store: Path) -> Path:
+    try:
+        (store / "requests").mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".making-", dir=store))
+    except OSError as error:
+        raise PartitionError(
+            f"store {store} cannot be made or written to: {error.strerror}. Give a folder that can: --store DIR"
+        ) from error
 
 
 def _publish(scratch: Path, folder: Path) -> bool:
@@ -228,6 +238,12 @@ def compute_digest(meta: StoredModel, architecture_sha256: str, weights_sha256: 
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
+def _parse_seed(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= _MAX_SEED):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {_MAX_SEED}")
+    return int(text)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Make a stored model, or find it, and print its digest and path as one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m workers.store", description=main.__doc__)
@@ -237,7 +253,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="a name of keras.applications in lower case, a .keras file, or package.module:factory",
     )
     parser.add_argument("--weights", default="random", help="random (seeded; the default), imagenet, or a weights file")
-    parser.add_argument("--seed", type=int, default=0, help="of random weights (default 0)")
+    parser.add_argument("--seed", type=_parse_seed, default=0, help="of random weights (default 0)")
     parser.add_argument("--store", type=Path, required=True, help="the store's folder")
     parser.add_argument(
         "--cut", action="append", default=[], metavar="POINT", help="a partition point that the model must have"

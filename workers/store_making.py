@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -95,7 +96,7 @@ def _load_weights(model: Any, path: str) -> None:
             # Where a file lacks a layer, Keras warns and leaves that layer's weights random.
             warnings.simplefilter("error", UserWarning)
             model.load_weights(path)
-    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
+    except (ValueError, OSError, KeyError, TypeError, UserWarning, zipfile.BadZipFile) as error:
         raise PartitionError(f"weights {path} do not fit model {model.name!r}: {error}") from error
 
 

@@ -138,6 +138,30 @@ def test_what_cannot_be_stored_is_refused(capsys, tmp_path, model, weights, said
     assert said in printed.err
 
 
+@pytest.mark.parametrize("seed", ["-1", str(2**32), "1.5"])
+def test_a_seed_that_keras_refuses_is_refused_with_the_range(capsys, tmp_path, seed):
+    with pytest.raises(SystemExit, match="2"):
+        main(["vgg19", f"--seed={seed}", "--store", str(tmp_path)])
+    assert f"{seed!r} is not a whole number from 0 to 4294967295" in capsys.readouterr().err
+
+
+def test_weights_that_are_no_archive_are_refused(capsys, tmp_path):
+    weights = tmp_path / "text.keras"
+    weights.write_text("not a zip file")
+    status, printed = run(capsys, "tests.models:residual", "--weights", weights, "--store", tmp_path / "store")
+    assert (status, printed.out) == (2, "")
+    assert f"weights {weights} do not fit" in printed.err
+
+
+def test_a_store_that_cannot_be_made_is_refused(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    for store in (tmp_path / "file", tmp_path / "file" / "below", "/proc/x"):
+        status, printed = run(capsys, "vgg19", "--store", store)
+        assert (status, printed.out) == (2, "")
+        assert printed.err.startswith(f"workers.store: store {store} cannot be made")
+        assert printed.err.count("\n") == 1
+
+
 def test_a_failed_download_says_what_to_do(tmp_path):
     # A proxy on a port that nobody listens on: no network is needed, or used, to fail.
     away = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9", "no_proxy": ""}

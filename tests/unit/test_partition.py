@@ -62,6 +62,12 @@ def test_an_unknown_model_ends_with_status_2_and_no_traceback(capsys, text, said
     assert printed.out == ""
 
 
+def test_a_folder_is_called_a_folder(capsys, tmp_path):
+    (tmp_path / "saved.keras").mkdir()
+    assert main([str(tmp_path / "saved.keras")]) == 2
+    assert "saved.keras is a folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("module", ["workers.partition", "workers.inference", "workers.store"])
 def test_importing_imports_no_tensorflow(module):
     check = f"import sys, {module}; sys.exit(bool({{'tensorflow', 'keras'}} & set(sys.modules)))"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -158,6 +159,35 @@ def test_a_file_that_is_no_model_is_refused(capsys, tmp_path):
     (tmp_path / "broken.keras").write_bytes(b"not a zip file")
     assert main([str(tmp_path / "broken.keras")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("build", [list_points, lambda text: build_model(parse_source(text))])
+def test_an_archive_without_a_model_is_called_no_keras_model(tmp_path, build):
+    with zipfile.ZipFile(tmp_path / "junk.keras", "w") as archive:
+        archive.writestr("notes.txt", "nothing")
+    with pytest.raises(PartitionError, match="it is no Keras model"):
+        build(str(tmp_path / "junk.keras"))
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("unparsable", "\nx = (", "SyntaxError: '(' was never closed (in {file} line 2)"),
+        ("raises_at_import", "\n1 / 0", "ZeroDivisionError: division by zero (in {file} line 2)"),
+        ("raises", "def make():\n    raise OSError('no\\ndisk')", "OSError: no disk (in {file} line 2)"),
+        ("exits", "import sys\ndef make():\n    sys.exit(3)", "SystemExit: 3 (in {file} line 3)"),
+        ("deep", "import json\ndef make():\n    json.loads('x')", "(char 0) (in {file} line 3)"),
+    ],
+)
+def test_a_factory_that_fails_is_named_with_its_line(capsys, monkeypatch, tmp_path, name, code, said):
+    file = tmp_path / f"factory_{name}.py"
+    file.write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main([f"factory_{name}:make"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"workers.partition: model factory_{name}:make cannot be made: ")
+    assert printed.endswith(said.format(file=file) + "\n")
+    assert printed.count("\n") == 1
 
 
 def test_a_factory_s_points_are_listed():
