@@ -3,7 +3,8 @@
 ReportError
 ├── NothingToReport   no results folder, or no measured block in it
 ├── SchemaError       raw logs of a version that this code does not read
-└── TableError        a table that a later stage needs is missing or of another version
+├── TableError        a table that a later stage needs is missing or of another version
+└── OutputError       a file of the report cannot be written
 """
 
 
@@ -21,3 +22,7 @@ class SchemaError(ReportError):
 
 class TableError(ReportError):
     """A table that a later stage needs is missing or lacks columns."""
+
+
+class OutputError(ReportError):
+    """A file of the report cannot be written where it was asked for."""

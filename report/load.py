@@ -7,12 +7,13 @@ Logs of another schema version do stop it, because their numbers could mean some
 from __future__ import annotations
 
 import itertools
-import json
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from report.decode import UndecodableError, clean, decode, read
 from report.errors import NothingToReport, SchemaError
 from workers.records import (
     SCHEMA_VERSION,
@@ -37,11 +38,15 @@ TIERS = ("edge", "cloud")
 
 @dataclass(frozen=True)
 class Block:
-    """One measured block: its record and where its logs lie. `source` is relative to the results folder."""
+    """One measured block: its record and where its logs lie. `source` is relative to the results folder.
+
+    `duplicate_of` names the folder that holds the same block; the runs of a duplicate do not count.
+    """
 
     record: BlockRecord
     folder: Path
     source: str
+    duplicate_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,21 @@ class UnreadableBlock:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that a results folder holds, logs not yet read. `config` is None where there is none."""
+    """Everything that a results folder holds, logs not yet read.
+
+    `config` is None where there is none that can be used; `config_trouble` then says why, if there is a file.
+    """
 
     root: Path
     blocks: tuple[Block, ...]
     unreadable: tuple[UnreadableBlock, ...] = ()
     config: dict[str, Any] | None = None
+    config_trouble: str | None = None
+
+    @property
+    def distinct(self) -> tuple[Block, ...]:
+        """The blocks without those that another folder holds as well."""
+        return tuple(block for block in self.blocks if block.duplicate_of is None)
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,12 @@ class RunLogs:
 class _Versioned(msgspec.Struct):
     schema_version: int
     commit: str = "unknown"
+
+
+class _Tolerant(msgspec.Struct):
+    """The part of a config that the tables compute with."""
+
+    tolerances: dict[str, float] = {}
 
 
 class _DamagedLogError(Exception):
@@ -108,26 +128,28 @@ def load_results(root: Path) -> Results:
     blocks: list[Block] = []
     unreadable: list[UnreadableBlock] = []
     for path in paths:
-        source = path.parent.relative_to(root).as_posix()
+        source = clean(path.parent.relative_to(root).as_posix())
         try:
             blocks.append(Block(_read_record(path), path.parent, source))
-        except msgspec.DecodeError as error:
+        except UndecodableError as error:
             unreadable.append(UnreadableBlock(source, f"{source}/run.json cannot be read: {error}"))
-    return Results(root, tuple(blocks), tuple(unreadable), _read_config(root / "config.json"))
+    return Results(root, _duplicates_marked(blocks), tuple(unreadable), *_read_config(root / "config.json"))
 
 
 def read_runs(block: Block) -> tuple[RunLogs, ...]:
     """Read all logs of a block and sort their rows by run; the warm-up is left out."""
-    damages: list[str] = []
+    damages = [] if block.duplicate_of is None else [f"{block.duplicate_of} holds the same block, which counts instead"]
     device = _read_grouped(block, "device-frames.jsonl", DeviceFrame, damages, required=True)
     edge = _read_grouped(block, "edge-frames.jsonl", EdgeFrame, damages, required=True)
     events = _read_grouped(block, "edge-events.jsonl", Event, damages, required=True)
     cloud_events = _read_grouped(block, "cloud-events.jsonl", Event, damages)
     memory = {tier: _read_memory(block, tier, damages) for tier in TIERS}
-    damage = "; ".join(damages) or None
+    times = Counter(record.run for record in block.record.runs)
 
     def logs_of(record: RunRecord) -> RunLogs:
-        damaged = damage is not None and record.status is Status.OK
+        repeated = [f"run {record.run} stands {times[record.run]} times in run.json"] if times[record.run] > 1 else []
+        damage = "; ".join(damages + repeated)
+        damaged = bool(damage) and record.status is Status.OK
         return RunLogs(
             record=record,
             status=Status.INVALID if damaged else record.status,
@@ -143,23 +165,48 @@ def read_runs(block: Block) -> tuple[RunLogs, ...]:
 
 
 def _read_record(path: Path) -> BlockRecord:
-    data = path.read_bytes()
-    version = msgspec.json.decode(data, type=_Versioned)
+    data = read(path)
+    version = decode(data, _Versioned)
     if version.schema_version != SCHEMA_VERSION:
         raise SchemaError(
             f"{path} was written with schema version {version.schema_version}, this report reads version "
             f"{SCHEMA_VERSION}. Report it with the code that measured it (git checkout {version.commit}), "
             f"or delete {path.parent} and measure the block again."
         )
-    return msgspec.json.decode(data, type=BlockRecord)
+    return decode(data, BlockRecord)
 
 
-def _read_config(path: Path) -> dict[str, Any] | None:
+def _duplicates_marked(blocks: list[Block]) -> tuple[Block, ...]:
+    """Mark blocks measured once but found twice; the one in the folder that the workflow gives it counts."""
+    counting: dict[tuple[str, str, float, float], str] = {}
+    for block in sorted(blocks, key=lambda block: block.source != _home(block.record)):
+        counting.setdefault(_cell(block.record), block.source)
+    return tuple(
+        block
+        if counting[_cell(block.record)] == block.source
+        else replace(block, duplicate_of=counting[_cell(block.record)])
+        for block in blocks
+    )
+
+
+def _cell(record: BlockRecord) -> tuple[str, str, float, float]:
+    return record.model, record.strategy, record.cpu_pct, record.mem_pct
+
+
+def _home(record: BlockRecord) -> str:
+    return f"runs/{record.model}/{record.strategy}/cpu{record.cpu_pct:g}-mem{record.mem_pct:g}"
+
+
+def _read_config(path: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the resolved config, or None and why a file that is there cannot be used."""
+    if not path.exists():
+        return None, None
     try:
-        config = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return config if isinstance(config, dict) else None
+        data = read(path)
+        decode(data, _Tolerant)
+        return decode(data, dict[str, Any]), None
+    except UndecodableError as error:
+        return None, f"config.json cannot be used: {error}"
 
 
 def _read_grouped(
@@ -188,12 +235,14 @@ def _read_memory(block: Block, tier: str, damages: list[str]) -> tuple[MemorySam
 
 def _read_log(path: Path, shown: str, row_type: type[Row]) -> list[Row]:
     """Read one log; a last line without its newline was cut by a kill and is left out."""
-    decoder = msgspec.json.Decoder(row_type)
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    try:
+        whole, _, _ = read(path).rpartition(b"\n")
+    except UndecodableError as error:
+        raise _DamagedLogError(f"{shown} cannot be read: {error}") from error
     rows: list[Row] = []
     for number, line in enumerate(whole.split(b"\n") if whole else (), start=1):
         try:
-            rows.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            rows.append(decode(line, row_type))
+        except UndecodableError as error:
             raise _DamagedLogError(f"{shown}, line {number} is damaged: {error}") from error
     return rows

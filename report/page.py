@@ -139,7 +139,7 @@ def _provenance(results: Results) -> dict[str, Any]:
         "facts_grid": provenance.hosts_grid(results.blocks, brief=False),
         "choices_grid": provenance.choices_grid(results.blocks),
         "models_grid": provenance.models_grid(results.blocks),
-        "clocks_grid": provenance.clocks_grid(results.blocks),
+        "clocks_grid": provenance.clocks_grid(results.distinct),
         "blocks_grid": provenance.blocks_grid(results),
         "config": json.dumps(results.config, indent=2) if results.config is not None else None,
     }

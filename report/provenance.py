@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from report import text
 from report.metrics.conditions import QUANTITIES
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 KEYS = ("model", "strategy", "cpu_pct", "mem_pct", "fps", "from_mbps", "to_mbps", "repeat", "status")
 # Long tables name a run; what else is to be said of it stands in its row of the table `downtime`.
 ORIGIN = ("run", "source", "commit", "config_hash", "protocol_version")
+LONGEST = 10_000  # characters of a reason in a table
 HOST_FACTS = ("cpu_model", "cpus", "kernel", "governor", "clock_source", "memory_limit_mb")
 PROVENANCE = (
     "reason",
@@ -66,8 +68,8 @@ def provenance(block: Block, run: RunLogs, note: str | None = None) -> dict[str,
     of_block, of_run = block.record, run.record
     achieved = {f"achieved_{quantity}": getattr(of_run.achieved, quantity) for quantity in QUANTITIES}
     return {
-        "reason": run.reason,
-        "note": note,
+        "reason": _kept(run.reason),
+        "note": _kept(note),
         "run": of_run.run,
         "session": of_run.session,
         "from_point": of_run.from_point,
@@ -84,6 +86,10 @@ def provenance(block: Block, run: RunLogs, note: str | None = None) -> dict[str,
         "choices": _json(of_block.choices),
         "host_facts": _json({role: _brief(facts) for role, facts in of_block.hosts.items()}),
     }
+
+
+def _kept(sentence: str | None) -> str | None:
+    return None if sentence is None else text.cut(sentence, LONGEST)
 
 
 def _json(value: Any) -> str:

@@ -106,10 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         tables = build_tables(load_results(arguments.results))
+        write_tables(tables, arguments.results / "tables")
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1
-    write_tables(tables, arguments.results / "tables")
     return 0
 
 

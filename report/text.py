@@ -18,6 +18,8 @@ def digits(value: float, significant: int = 3) -> str:
     """Return a number with so many significant digits, thousands separated, no exponent."""
     if math.isnan(value):
         return NONE
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
     decimals = max(0, significant - 1 - math.floor(math.log10(abs(value))))
@@ -96,6 +98,11 @@ def direction(from_mbps: float, to_mbps: float) -> str:
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
     """Return ``1 run``, ``2 runs``."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def cut(sentence: str, longest: int = 500) -> str:
+    """Return a text of at most so many characters; an ellipsis says that more was there."""
+    return sentence if len(sentence) <= longest else f"{sentence[: longest - 1]}…"
 
 
 def moment(utc: str) -> str:

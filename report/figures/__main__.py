@@ -31,11 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder that holds tables/")
     arguments = parser.parse_args(argv)
     try:
-        tables = read_tables(arguments.results / "tables")
+        write_figures(read_tables(arguments.results / "tables"), arguments.results / "figures")
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1
-    write_figures(tables, arguments.results / "figures")
     return 0
 
 

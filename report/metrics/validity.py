@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from workers.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from workers.records import DeviceFrame, EdgeFrame
 
@@ -23,14 +24,10 @@ def contradictions(device: Sequence[DeviceFrame], edge: Sequence[EdgeFrame]) -> 
         return ("the device recorded no frame",)
     at_device = {frame.frame: frame for frame in device}
     at_edge = {frame.frame: frame for frame in edge}
-    numbers = range(min(at_device), max(at_device) + 1)
     back = [frame for frame in device if frame.outcome in _SETTLED_BY_ANSWER]
     findings = {
         "recorded more than once by the device": _repeated(frame.frame for frame in device),
         "recorded more than once by the edge": _repeated(frame.frame for frame in edge),
-        "of no recorded outcome: the device's numbers have a hole": [
-            number for number in numbers if number not in at_device
-        ],
         "seen by the edge but never offered": [number for number in at_edge if number not in at_device],
         "answered without a time of the answer": [f.frame for f in back if f.settled_ns is None],
         "answered before it was offered": [
@@ -41,15 +38,25 @@ def contradictions(device: Sequence[DeviceFrame], edge: Sequence[EdgeFrame]) -> 
             f.frame for f in back if f.frame in at_edge and at_edge[f.frame].outcome in _DROPPED_AT_EDGE
         ],
     }
-    return tuple(_sentence(numbers, what) for what, numbers in findings.items() if numbers)
+    said = [_sentence(sorted(numbers), len(numbers), what) for what, numbers in findings.items() if numbers]
+    return (*_holes(at_device.keys()), *said)
+
+
+def _holes(numbers: Collection[int]) -> tuple[str, ...]:
+    """Say which numbers are missing, without counting through a hole that one damaged number tore."""
+    span = range(min(numbers), max(numbers) + 1)
+    lacking = span.stop - span.start - len(numbers)
+    if not lacking:
+        return ()
+    first = list(itertools.islice((number for number in span if number not in numbers), _SHOWN))
+    return (_sentence(first, lacking, "of no recorded outcome: the device's numbers have a hole"),)
 
 
 def _repeated(numbers: Iterable[int]) -> list[int]:
     return [number for number, times in Counter(numbers).items() if times > 1]
 
 
-def _sentence(numbers: Sequence[int], what: str) -> str:
-    ordered = sorted(numbers)
+def _sentence(ordered: Sequence[int], count: int, what: str) -> str:
     named = ", ".join(str(number) for number in ordered[:_SHOWN])
-    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    return f"frame{'s' if len(ordered) > 1 else ''} {named}{more} {what}"
+    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+    return f"frame{'s' if count > 1 else ''} {named}{more} {what}"

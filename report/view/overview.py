@@ -50,6 +50,8 @@ def lead(results: Results, tables: Tables) -> str:
     ok = int((runs["status"] == "ok").sum())
     models, strategies = models_of(runs), strategies_of(runs)
     days = sorted({block.record.started_utc[:10] for block in results.blocks})
+    if not days:
+        return f"No block can be read ({text.plural(len(results.unreadable), 'block')} found): see Runs for why."
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return (
         f"{text.plural(len(runs), 'repartition')} of {text.listing(models)} by "
@@ -73,7 +75,7 @@ def facts(results: Results, tables: Tables) -> list[tuple[str, str]]:
         ("CPU availability", f"{_listed(tables, 'cpu_pct')} %"),
         ("Memory availability", f"{_listed(tables, 'mem_pct')} %"),
         ("Repeats", f"{len(repeats)}"),
-        ("Blocks", f"{len(records)}"),
+        ("Blocks", f"{len(results.distinct)}"),
         ("Container runtime", ", ".join(sorted({runtime_of(record) or text.NONE for record in records}))),
         ("Commit", ", ".join(commits)),
         ("Config", ", ".join(sorted({record.config_hash[:12] for record in records}))),
@@ -100,7 +102,8 @@ def warnings(results: Results, tables: Tables) -> list[str]:
     if len(configs) > len({model for model, _ in configs}):
         found.append("The blocks were measured with more than one config; their figures are pooled.")
     if results.config is None:
-        found.append("There is no config.json: what was asked for is unknown, so nothing can be called missing.")
+        trouble = text.cut(results.config_trouble or "There is no config.json")
+        found.append(f"{trouble}: what was asked for is unknown, so nothing can be called missing.")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from report import text
 from report.summaries import models_of, of, strategies_of
 from report.theme import ordered
 from report.view.grid import Cell, Column, Grid, Group, group_by_first, numeric
@@ -39,8 +40,8 @@ class AskedGrid:
             return cls(
                 models=tuple(sorted(config["models"])),
                 strategies=tuple(ordered(config["strategies"])),
-                cpu_pct=tuple(config.get("cpu_pct", (100.0,))),
-                mem_pct=tuple(config.get("mem_pct", (100.0,))),
+                cpu_pct=tuple(map(float, config.get("cpu_pct", (100.0,)))),
+                mem_pct=tuple(map(float, config.get("mem_pct", (100.0,)))),
                 runs_per_block=len(config.get("fps", (0,))) * 2 * int(config.get("repeats", 1)),
             )
         except (KeyError, TypeError, ValueError):
@@ -99,7 +100,7 @@ def reasons_grid(tables: Tables) -> Grid:
                         Cell(status, tone="quiet" if status == "infeasible" else "bad"),
                         Cell(f"{len(numbers)}"),
                         Cell(_numbers(numbers)),
-                        Cell(reason),
+                        Cell(text.cut(reason)),
                     ],
                 )
                 for (model, source, status, reason), numbers in gathered.items()
@@ -110,7 +111,7 @@ def reasons_grid(tables: Tables) -> Grid:
 
 def missing(results: Results) -> list[str]:
     """Return what the config asked for and the results do not hold, one sentence each."""
-    problems = [block.reason for block in results.unreadable]
+    problems = [text.cut(block.reason) for block in results.unreadable]
     asked = AskedGrid.from_config(results.config)
     if asked is None:
         return problems
@@ -119,7 +120,7 @@ def missing(results: Results) -> list[str]:
     absent = [folder for folder in asked.folders() if folder not in measured and folder not in unreadable]
     problems += [f"{folder}: not measured" for folder in absent]
     for source, block in measured.items():
-        runs = sum(record.run > 0 for record in block.record.runs)
+        runs = len({record.run for record in block.record.runs if record.run > 0})
         if source in asked.folders() and runs < asked.runs_per_block:
             problems.append(f"{source}: {runs} of {asked.runs_per_block} runs")
     return problems
