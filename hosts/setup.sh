@@ -79,7 +79,11 @@ programs_of() {
         dev)
             # Ubuntu has Chromium as a snap only; without it the browser tests are skipped and all else works.
             # The runtimes' tests run podman outside a testbed, where a hybrid cgroup layout stops crun.
-            echo "$(programs_of controller) runc:runc $(is_ubuntu || echo chromium:chromium)"
+            # Playwright's own node wants libatomic, wherever the architecture puts it.
+            local atomic
+            atomic=$(compgen -G '/usr/lib/*/libatomic.so.1' || true)
+            echo "$(programs_of controller) runc:runc ${atomic:-/usr/lib/libatomic.so.1}:libatomic1" \
+                "$(is_ubuntu || echo chromium:chromium)"
             ;;
     esac
 }
