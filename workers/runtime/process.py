@@ -59,7 +59,6 @@ class ProcessRuntime:
         """See `Runtime.prepare`."""
         probe = Cgroup(f"/neukonfig-probe-{os.getpid()}-{threading.get_ident()}")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             probe.create()
             probe.remove()
         except OSError as error:
@@ -120,6 +119,9 @@ class ProcessRuntime:
             # The waiting shell must be done with the folder before another container gets the name.
             _exit_code(folder, wait=(folder / "pid").exists())
         shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # others still have their folders there
+            self._folder.rmdir()
+            self._folder.parent.rmdir()
 
     def undo(self, name: str) -> list[list[str]]:
         """See `Runtime.undo`."""
