@@ -40,6 +40,8 @@ class Workbench:
         results = Path(self._config.results)
         results.mkdir(parents=True, exist_ok=True)
         self._lock = _take_lock(results / ".lock")
+        # Jobs run this very Python, also where the venv's snakemake was called by its path.
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         # Jobs find the packages also where the working directory is another (snakemake --directory).
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
         try:
