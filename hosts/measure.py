@@ -25,10 +25,11 @@ from hosts.block import BlockMeasurement, Result, run_specs
 from hosts.deploy import deploy_tree, deploy_workers
 from hosts.errors import ConfigError, HostsError, RemoteError
 from hosts.facts import gather
+from hosts.inventory import ROLES
 from hosts.lease import lease
 from hosts.progress import Progress, grid_progress
 from hosts.provenance import current_commit
-from hosts.session import ROLES, RunSpec, Session, Site
+from hosts.session import RunSpec, Session, Site
 from hosts.ssh import connect
 from hosts.workbench import testbed_for
 from workers.errors import PartitionError

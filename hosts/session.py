@@ -12,6 +12,7 @@ import msgspec
 
 from hosts.agents import AgentClient, AgentSilent, Expected
 from hosts.errors import AgentError
+from hosts.inventory import ROLES
 from workers import link, transport
 from workers import messages as m
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from hosts.inventory import Host, Inventory
     from workers.records import ClockOffset
 
-ROLES = ("device", "edge", "cloud")
 SETUP_TIMEOUT_S = 60.0
 DEPLOY_TIMEOUT_S = 150.0
 LINK_TIMEOUT_S = 30.0
@@ -211,7 +211,7 @@ class Session:
         return self._stack.enter_context(AgentClient(site.connection, argv, role))
 
     def _set_up(self) -> None:
-        keys = {role: transport.new_keys() for role in ROLES}
+        keys: dict[str, m.KeyPair] = {role: transport.new_keys() for role in ROLES}
         delay_at_cloud = not self._agents["edge"].hello.netem
         self._agents["cloud"].send(self._cloud_order(keys, delay_at_cloud=delay_at_cloud))
         self._agents["edge"].send(self._edge_order(keys, delay_at_cloud=delay_at_cloud))

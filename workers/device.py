@@ -85,9 +85,9 @@ class DeviceAgent(Agent):
         pacer = Pacer(fps, time.monotonic_ns())
         pixels = self._source.frames()
         for frame in range(sys.maxsize):
-            wait_ns = pacer.due_ns(frame) - time.monotonic_ns()
-            if wait_ns > 0:
-                await asyncio.sleep(wait_ns / 1e9)
+            wait_s = pacer.wait_s(frame, time.monotonic_ns())
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
             picture = next(pixels)
             header = FrameHeader(run, frame, "uint8", picture.shape)
             self._frames[frame] = DeviceFrame(run, frame, time.monotonic_ns(), Outcome.LOST)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 DEALER, ROUTER, PUSH, PULL = zmq.DEALER, zmq.ROUTER, zmq.PUSH, zmq.PULL
 Again = zmq.Again
 SendFailed = zmq.ZMQError
-ContextTerminated = zmq.ContextTerminated
-Poller = zmq.Poller
-POLLIN = zmq.POLLIN
 NOBLOCK = zmq.NOBLOCK
 
 QUEUE_FRAMES = 16  # of every socket, each way; the edge's credit (queue_limit) is far below
