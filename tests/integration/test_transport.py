@@ -79,13 +79,20 @@ def ingress(plane, monkeypatch):
 # --- attacks: each sends something and says how it is to be counted -----------------------------------------
 
 
+KNOCKS = 10
+
+
 @contextlib.contextmanager
 def without_a_key(endpoint):
+    """Knock several times: which of the two ends gives up first, and so the reason, is up to the moment."""
     context = zmq.Context()
-    with context, context.socket(zmq.DEALER) as plain:
-        plain.linger = 0
-        plain.connect(endpoint)
-        plain.send(b"let me in")
+    with context, contextlib.ExitStack() as stack:
+        for _ in range(KNOCKS):
+            plain = stack.enter_context(context.socket(zmq.DEALER))
+            plain.linger = 0
+            plain.connect(endpoint)
+            plain.send(b"let me in")
+            time.sleep(0.01)  # one after the other, each with a moment of its own
         yield "ingress_handshake"
 
 
