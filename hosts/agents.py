@@ -106,8 +106,14 @@ class AgentClient:
             if isinstance(report, kind):
                 return report
             if isinstance(report, m.Trouble):
-                raise AgentTrouble(f"{self.label}: {report.reason}", report.oom_kills)
+                raise self._trouble(report)
             self._held.append(report)
+
+    def take(self, kind: type[Expected]) -> list[Expected]:
+        """Return the kept reports of that kind and keep them no longer."""
+        taken: list[Expected] = [held for held in self._held if isinstance(held, kind)]
+        self.discard(kind)
+        return taken
 
     def discard(self, kind: type[m.Message]) -> None:
         """Forget kept reports of that kind."""
@@ -124,7 +130,7 @@ class AgentClient:
                 self._inbox.put(report)
                 raise report
             if isinstance(report, m.Trouble):
-                raise AgentTrouble(f"{self.label}: {report.reason}", report.oom_kills)
+                raise self._trouble(report)
             self._held.append(report)
 
     def clock_offset(self) -> ClockOffset:
@@ -194,6 +200,9 @@ class AgentClient:
             self._gone = self._lost(why)
             self._inbox.put(self._gone)
 
+    def _trouble(self, report: m.Trouble) -> AgentTrouble:
+        return AgentTrouble(f"{self.label}: {report.reason}", report.exit_code, report.oom_kills)
+
     def _lost(self, why: str) -> AgentError:
         status = self._channel.exit_status(1.0)
         tail = self._channel.stderr_tail().strip().splitlines()
@@ -209,10 +218,14 @@ class AgentClient:
 
 
 class AgentTrouble(AgentError):  # noqa: N818 - named after the message
-    """An agent reported that something broke; it is still there. `oom_kills`: evidence of want of memory."""
+    """An agent reported that something broke; it is still there.
 
-    def __init__(self, reason: str, oom_kills: int) -> None:
+    `exit_code` of the container that died, if one did; `oom_kills` is evidence of want of memory.
+    """
+
+    def __init__(self, reason: str, exit_code: int | None, oom_kills: int) -> None:
         super().__init__(reason)
+        self.exit_code = exit_code
         self.oom_kills = oom_kills
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hosts.config import Block, Config
-    from workers.messages import Ready
 
 SESSIONS_WITHOUT_A_RUN = 2  # so many in a row that fail before a run: the rest of the block is given up
 
@@ -46,6 +45,7 @@ class Result(msgspec.Struct):
     clock_before: dict[str, ClockOffset]
     clock_after: dict[str, ClockOffset]
     agent_logs: dict[str, str]
+    stress: dict[str, float | str]
 
 
 def run_specs(config: Config, points: Mapping[float, int]) -> list[RunSpec]:
@@ -83,7 +83,7 @@ class BlockMeasurement:
         self._progress = progress
         self._session_number = 0
         self._in_vain = 0
-        self._result = Result([], Seconds(), {}, {}, {}, {})
+        self._result = Result([], Seconds(), {}, {}, {}, {}, {})
 
     def measure(self) -> Result:
         """Return a row for every run, whatever happens to the workers."""
@@ -103,6 +103,7 @@ class BlockMeasurement:
         try:
             with session:
                 result.choices |= session.choices
+                result.stress = result.stress or session.stress
                 result.clock_before = result.clock_before or session.clocks
                 session.deploy(self._pending[0])
                 warm_began = time.monotonic()
@@ -125,9 +126,11 @@ class BlockMeasurement:
         row = run_row(self._config, self._block, spec)
         try:
             measured = session.measure(spec)
-        finally:
+        except BaseException:
             self._result.seconds.observation += time.monotonic() - began
-        record = measured_run(row, measured, session.edge_ready)
+            raise
+        self._result.seconds.observation += measured.observed_s
+        record = measured_run(row, measured)
         self._record(replace(record, session=self._session_number))
         if not measured.repartitioned.ok:
             raise AgentError(f"the repartition failed: {measured.repartitioned.reason}")
@@ -142,15 +145,18 @@ class BlockMeasurement:
         status = Status.INFEASIBLE if _lacks_memory(error) else Status.FAILED
         already_has_its_row = not in_vain and self._result.runs[-1].status is not Status.OK
         if not already_has_its_row and self._pending:
-            self._record(self._lost_run(self._pending[0], status, str(error)))
+            self._record(self._lost_run(self._pending[0], status, str(error), error))
         self._in_vain = self._in_vain + 1 if in_vain else 0
         if status is Status.INFEASIBLE or self._in_vain >= SESSIONS_WITHOUT_A_RUN:
             for spec in list(self._pending):
-                self._record(self._lost_run(spec, status, f"not tried again after: {error}"))
+                self._record(self._lost_run(spec, status, f"not tried again after: {error}", error))
 
-    def _lost_run(self, spec: RunSpec, status: Status, reason: str) -> RunRecord:
+    def _lost_run(self, spec: RunSpec, status: Status, reason: str, error: Exception) -> RunRecord:
         row = run_row(self._config, self._block, spec)
-        return replace(row, status=status, reason=reason, session=self._session_number)
+        row = replace(row, status=status, reason=reason, session=self._session_number)
+        if isinstance(error, AgentTrouble):
+            row = replace(row, exit_code=error.exit_code, oom_kills=error.oom_kills)
+        return row
 
 
 def requested(config: Config, block: Block, spec: RunSpec) -> Conditions:
@@ -178,23 +184,24 @@ def run_row(config: Config, block: Block, spec: RunSpec) -> RunRecord:
     )
 
 
-def measured_run(row: RunRecord, measured: Measured, ready: Ready | None) -> RunRecord:
+def measured_run(row: RunRecord, measured: Measured) -> RunRecord:
     """Return the row of a run that came to its end.
 
-    A strategy that moved the cut but not as it promises (its standby was missing) has failed in this run.
+    A strategy that moved the cut but not as it promises (its standby was missing) has failed in this run, and so
+    has one that lost a pipeline, though something went on serving.
     """
     outcome = measured.repartitioned
-    kept_its_promise = outcome.ok and outcome.reason is None
+    reasons = [*filter(None, [outcome.reason]), *measured.lost]
     return replace(
         row,
-        status=Status.OK if kept_its_promise else Status.FAILED,
-        reason=outcome.reason,
+        status=Status.OK if outcome.ok and not reasons else Status.FAILED,
+        reason="; ".join(reasons) or None,
         achieved=Conditions(
             link_mbps_before=measured.link_before.mbps,
             link_mbps_after=measured.link_after.mbps,
             link_delay_ms=measured.link_after.delay_ms,
-            cpu_pct=ready.cpu_pct if ready else None,
-            mem_pct=ready.mem_pct if ready else None,
+            cpu_pct=measured.left.cpu_pct,
+            mem_pct=measured.left.mem_pct,
             fps=measured.frames.fps,
         ),
     )

@@ -106,8 +106,7 @@ def measure(config: Config, block: Block, stored_path: Path, out: Path) -> Block
                 config,
                 inventory,
                 sites,
-                block.model,
-                block.strategy,
+                block,
                 (model.input_shape[0], model.input_shape[1]),
             ),
             progress.run_ended,
@@ -260,6 +259,7 @@ def _record(
         phases=result.seconds.phases(),
         started_utc=began.isoformat(timespec="seconds"),
         duration_s=duration_s,
+        stress=result.stress,
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from hosts.config import Config
+    from hosts.config import Block, Config
     from hosts.connection import Connection
     from hosts.inventory import Host, Inventory
     from workers.records import ClockOffset
@@ -55,12 +55,19 @@ class RunSpec(msgspec.Struct, frozen=True):
 
 
 class Measured(NamedTuple):
-    """What the controller learned during a run."""
+    """What the controller learned during a run.
+
+    `observed_s` is how long frames were offered and their outcomes awaited; `lost` names the pipelines that died
+    while something went on serving.
+    """
 
     repartitioned: m.Repartitioned
     frames: m.FramesStopped
     link_before: m.LinkMeasured
     link_after: m.LinkMeasured
+    left: m.AvailabilityRead
+    lost: tuple[str, ...]
+    observed_s: float
 
 
 class Session:
@@ -71,15 +78,13 @@ class Session:
         config: Config,
         inventory: Inventory,
         sites: Mapping[str, Site],
-        model: str,
-        strategy: str,
+        block: Block,
         frame_shape: tuple[int, int],
     ) -> None:
         self._config = config
         self._inventory = inventory
         self._sites = sites
-        self._model = model
-        self._strategy = strategy
+        self._block = block
         self._frame_shape = frame_shape
         self._stack = ExitStack()
         self._agents: dict[str, AgentClient] = {}
@@ -87,7 +92,7 @@ class Session:
         self._probe_token = secrets.token_bytes(link.TOKEN_BYTES)
         self._link: m.LinkMeasured | None = None
         self.choices: dict[str, str] = {}
-        self.edge_ready: m.Ready | None = None
+        self.stress: dict[str, float | str] = {}
         self.clocks: dict[str, ClockOffset] = {}
         self.last_words: dict[str, str] = {}  # what each agent printed, once the session is closed
 
@@ -146,6 +151,8 @@ class Session:
         if self._link is None:
             raise AgentError("a session measures only after deploy()")
         edge.discard(m.Rearmed)
+        self._read_availability(spec.run)
+        began = time.monotonic()
         device.send(m.StartFrames(spec.run, spec.fps))
         self._sleep(self._config.windows.before_s)
         self._shape(spec.run, spec.to_mbps)
@@ -154,11 +161,18 @@ class Session:
         self._sleep(self._config.windows.after_s)
         self._expect("edge", m.Rearmed, self._config.repartition_timeout_s)
         frames = self._stop_frames(spec.run)
+        observed_s = time.monotonic() - began
+        left = self._read_availability(spec.run)
         before, self._link = self._link, self._probe(spec.run)
         self._check_agents()
         if repartitioned.run != spec.run:
             raise AgentError(f"edge: it spoke of run {repartitioned.run} while run {spec.run} was measured")
-        return Measured(repartitioned, frames, before, self._link)
+        lost = tuple(report.reason for report in edge.take(m.PipelineLost))
+        return Measured(repartitioned, frames, before, self._link, left, lost, observed_s)
+
+    def _read_availability(self, run: int) -> m.AvailabilityRead:
+        self._agents["edge"].send(m.ReadAvailability(run))
+        return self._expect("edge", m.AvailabilityRead, LINK_TIMEOUT_S)
 
     def _stop_frames(self, run: int) -> m.FramesStopped:
         device = self._agents["device"]
@@ -220,7 +234,7 @@ class Session:
             ready = self._agents[role].expect(m.Ready, SETUP_TIMEOUT_S)
             self.choices |= {f"{role}_{key}": value for key, value in ready.choices.items()}
             if role == "edge":
-                self.edge_ready = ready
+                self.stress = ready.stress
         self.choices["delay"] = "delay line at the cloud" if delay_at_cloud else "netem at the edge"
 
     def _device_order(self, keys: dict[str, m.KeyPair]) -> m.SetUpDevice:
@@ -276,7 +290,9 @@ class Session:
             delay_at_cloud=delay_at_cloud,
             queue_limit=self._config.queue_limit,
             deadline_ms=self._config.deadline_ms,
-            strategy=self._strategy,
+            strategy=self._block.strategy,
+            cpu_pct=self._block.cpu_pct,
+            mem_pct=self._block.mem_pct,
             containers=_containers(edge),
             place=self._place("edge"),
         )
@@ -285,7 +301,7 @@ class Session:
         folder = self._sites[role].model_folder
         if folder is None:
             raise AgentError(f"{role}: no model was deployed there")
-        return m.ModelPlace(self._model, folder)
+        return m.ModelPlace(self._block.model, folder)
 
 
 def _containers(host: Host) -> m.ContainerSetup:

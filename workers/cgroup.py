@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.cgroup_layout import Layout, detect, parse_keyed, parse_mounts
+from workers.cgroup_layout import Layout, detect, parse_cpus, parse_keyed, parse_mounts
 from workers.errors import WorkerError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Cgroup", "Layout", "Memory", "budget", "detect", "own", "parse_keyed", "parse_mounts"]
 
 ENVIRONMENT = "NEUKONFIG_CGROUP"
+_ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; exec "$@"'
 _RETRY_S = 0.002
 _MIB = 1024 * 1024
 _NO_LIMIT_BYTES = 1 << 60  # what v1 writes for "no limit" is near 2**63
@@ -112,6 +113,18 @@ class Cgroup:
         for place in self.directories():
             if place.is_dir():
                 _write(place / "cgroup.procs", str(pid))
+
+    def entered_by(self, argv: Sequence[str]) -> list[str]:
+        """Return a command that enters it and then becomes `argv`; nothing of `argv` ever runs outside."""
+        doors = [str(place / "cgroup.procs") for place in self.directories() if place.is_dir()]
+        return ["/bin/sh", "-c", _ENTER, "enter", *doors, "--", *argv]
+
+    def cpus(self) -> list[int]:
+        """Return the CPUs that its processes may use."""
+        v2 = self.layout.version == "v2"
+        file = self.directory("cpuset") / ("cpuset.cpus.effective" if v2 else "cpuset.cpus")
+        text = file.read_text().strip() if file.exists() else ""
+        return parse_cpus(text) if text else sorted(os.sched_getaffinity(0))
 
     def pids(self) -> set[int]:
         """Return the processes in it and below it, from every hierarchy."""

@@ -58,3 +58,9 @@ def parse_keyed(text: str) -> dict[str, int]:
     """Parse a flat keyed file such as ``memory.stat``: lines of a key and a number."""
     pairs = (line.split() for line in text.splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}  # noqa: PLR2004
+
+
+def parse_cpus(text: str) -> list[int]:
+    """Parse a list of CPUs as the kernel writes it: ``0-3,6``."""
+    bounds = (part.partition("-") for part in text.split(","))
+    return [cpu for first, _, last in bounds for cpu in range(int(first), int(last or first) + 1)]

@@ -62,7 +62,7 @@ class CloudAgent(Agent):
             on_died=self._report_death,
         )
         self.spawn(transport.serve(self._edge, self._hear))
-        self.say(m.Ready(self._site.choices))
+        self.say(m.Ready(self._site.choices, {}))
 
     async def shut_down(self) -> None:
         """See `Agent.shut_down`."""

@@ -49,7 +49,7 @@ class DeviceAgent(Agent):
         match order:
             case m.SetUpDevice():
                 self._set_up(order)
-                self.say(m.Ready({}))
+                self.say(m.Ready({}, {}))
             case m.StartFrames(run, fps):
                 self._run, self._frames = run, {}
                 self._pacing = asyncio.get_running_loop().create_task(self._offer(run, fps))

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
-from workers import availability, link, shaping, transport
+from workers import link, shaping, transport
 from workers import messages as m
 from workers.agent import Agent, main
 from workers.errors import ProtocolError, WorkerError
 from workers.frames import unpack, unpack_header
+from workers.host_load import HostLoad
 from workers.intake import Intake
 from workers.manager import PipelineManager
 from workers.priority import raise_priority
 from workers.records import EdgeFrame, Event, EventKind, JsonLines, Outcome
 from workers.site import Site
 from workers.strategies import STRATEGIES
+from workers.stress import Level
 
 if TYPE_CHECKING:
     import zmq.asyncio
@@ -78,6 +80,7 @@ class EdgeAgent(Agent):
         self._manager: PipelineManager | None = None
         self._intake: Intake | None = None
         self._cloud: CloudTier | None = None
+        self._load: HostLoad | None = None
         self._frames_log: JsonLines | None = None
         self._events_log: JsonLines | None = None
         self._trains: link.TrainSender | None = None
@@ -93,11 +96,13 @@ class EdgeAgent(Agent):
             case m.SetUpEdge():
                 self._trains = link.TrainSender(order.probe_token)
                 await self._trains.open(order.cloud_address, order.probe_port)
-                self._set_up(order)
+                await self._set_up(order)
             case m.ShapeLink():
                 self._shape(order)
             case m.ProbeLink():
                 self.spawn(self._probe(order))
+            case m.ReadAvailability():
+                self._read_availability(order)
             case m.Deploy() if self._manager is not None:
                 self._manager.deploy(order)
             case m.NetworkChanged() if self._manager is not None and self._site is not None:
@@ -114,6 +119,8 @@ class EdgeAgent(Agent):
             counts = self._site.refusals(self._plane)
             self._log_event(Event(0, time.monotonic_ns(), EventKind.STRANGERS, dict(counts)))
             await self._site.close()
+        if self._load is not None and (took_s := self._load.release()) is not None:
+            self._log_event(Event(0, time.monotonic_ns(), EventKind.STRESS_RELEASED, {"took_s": took_s}))
         for log in (self._frames_log, self._events_log):
             if log is not None:
                 log.close()
@@ -124,7 +131,7 @@ class EdgeAgent(Agent):
 
     # --- set-up ---------------------------------------------------------------------------------------------
 
-    def _set_up(self, order: m.SetUpEdge) -> None:
+    async def _set_up(self, order: m.SetUpEdge) -> None:
         self._order = order
         folder = Path(order.log_folder)
         self._frames_log = JsonLines(folder / "edge-frames.jsonl")
@@ -144,11 +151,14 @@ class EdgeAgent(Agent):
             results_endpoint="",
             on_died=lambda died: self._died("edge", died),
         )
+        self._load = HostLoad(self.guard, self._site.tier.cgroup, order.session, self.folder)
+        # In a thread: taking gigabytes lasts seconds, in which a controller must not think this host dead.
+        stress = await asyncio.to_thread(self._load.set, Level(order.cpu_pct, order.mem_pct))
+        self._log_event(Event(0, time.monotonic_ns(), EventKind.STRESS_SET, dict(stress)))
         self._open_sockets(order, plane, self._site)
-        left = availability.measure(self._site.tier.cgroup)
         # The router competes with the head for the edge's CPU; a switch must not wait for an inference.
         choices["router_priority"] = raise_priority()
-        self.say(m.Ready({**self._site.choices, **choices}, left.cpu_pct, left.mem_pct))
+        self.say(m.Ready({**self._site.choices, **choices}, stress))
 
     def _open_sockets(self, order: m.SetUpEdge, plane: transport.DataPlane, site: Site) -> None:
         self._device = plane.in_loop(
@@ -225,6 +235,8 @@ class EdgeAgent(Agent):
             now_ns = time.monotonic_ns()
             if self._intake is not None:
                 self._intake.give_up_older_than(now_ns - int(LOST_AFTER_DEADLINES * deadline_ms * 1e6), now_ns)
+            if self._load is not None:
+                self._load.check()
 
     # --- cloud and link -------------------------------------------------------------------------------------
 
@@ -261,6 +273,13 @@ class EdgeAgent(Agent):
         }
         self._log_event(Event(order.run, time.monotonic_ns(), EventKind.LINK_PROBED, detail))
         self.say(measured)
+
+    def _read_availability(self, order: m.ReadAvailability) -> None:
+        if self._load is None or self._site is None:
+            raise WorkerError("nothing is set up here of which the availability could be read")
+        left = self._load.read(self._site.pipelines_bytes() or 0)
+        if left is not None:
+            self.say(m.AvailabilityRead(order.run, left.cpu_pct, left.mem_pct))
 
     def _count(self, name: str, reason: str) -> None:
         if self._plane is not None:

@@ -92,12 +92,21 @@ class PipelineManager:
         reason = f"{tier}: {died.reason}"
         self._log(
             EventKind.CONTAINER_DIED,
-            {"container": died.container, "tier": tier, "exit_code": died.exit_code, "reason": reason},
+            {
+                "container": died.container,
+                "tier": tier,
+                "exit_code": died.exit_code,
+                "oom_kills": died.oom_kills,
+                "reason": reason,
+            },
             now_ns,
         )
         self._intake.fail_container(died.container, now_ns)
-        self._report(m.Trouble(reason, died.oom_kills))
         self._feed(s.ContainerLost(died.container, reason))
+        if died.oom_kills or self._state.phase is s.Phase.DOWN:  # a strategy that finds no memory cannot be measured
+            self._report(m.Trouble(reason, died.exit_code, died.oom_kills))
+        else:
+            self._report(m.PipelineLost(self._run, reason))
 
     async def stop(self) -> None:
         """Abandon the work under way."""

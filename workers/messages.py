@@ -19,7 +19,7 @@ import msgspec
 from workers.errors import ProtocolError
 from workers.records import Outcome
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_MESSAGE_BYTES = 1 << 20
 
 _LENGTH = struct.Struct(">I")
@@ -120,6 +120,8 @@ class SetUpEdge(Message, frozen=True):
     queue_limit: int
     deadline_ms: float
     strategy: str
+    cpu_pct: float  # what a stressor is to leave over for pipelines
+    mem_pct: float
     containers: ContainerSetup
     place: ModelPlace
 
@@ -134,6 +136,12 @@ class ShapeLink(Message, frozen=True):
 
 class ProbeLink(Message, frozen=True):
     """Measure the edge→cloud link: round trip of small messages, rate of a packet train."""
+
+    run: int
+
+
+class ReadAvailability(Message, frozen=True):
+    """Measure what was left over for pipelines since this was last asked."""
 
     run: int
 
@@ -178,6 +186,7 @@ Order = (
     | SetUpEdge
     | ShapeLink
     | ProbeLink
+    | ReadAvailability
     | Deploy
     | NetworkChanged
     | StartFrames
@@ -208,12 +217,19 @@ class Pong(Message, frozen=True):
 class Ready(Message, frozen=True):
     """Set-up is done; `choices` says what is in use where there was a choice.
 
-    `cpu_pct` and `mem_pct` are what the host has left over for pipelines, measured before the first one starts.
+    `stress` says what was taken away from the host and what a probe found left over before the first pipeline.
     """
 
     choices: dict[str, str]
-    cpu_pct: float | None = None
-    mem_pct: float | None = None
+    stress: dict[str, float | str]
+
+
+class AvailabilityRead(Message, frozen=True):
+    """Percent of CPU time and memory that others than the pipelines left over since the last reading."""
+
+    run: int
+    cpu_pct: float
+    mem_pct: float
 
 
 class LinkShaped(Message, frozen=True):
@@ -240,6 +256,13 @@ class Repartitioned(Message, frozen=True):
     reason: str | None
 
 
+class PipelineLost(Message, frozen=True):
+    """A container died by itself, and something serves all the same."""
+
+    run: int
+    reason: str
+
+
 class Rearmed(Message, frozen=True):
     """The strategy is ready for the next change."""
 
@@ -256,9 +279,10 @@ class FramesStopped(Message, frozen=True):
 
 
 class Trouble(Message, frozen=True):
-    """Something broke; the run cannot be trusted. `reason` says who, what, why. `oom_kills` is evidence."""
+    """Something broke; the run cannot be trusted. `reason` says who, what, why; the others are evidence."""
 
     reason: str
+    exit_code: int | None = None
     oom_kills: int = 0
 
 
@@ -268,7 +292,20 @@ class Finished(Message, frozen=True):
     undone: tuple[str, ...]
 
 
-Report = Hello | Pong | Ready | LinkShaped | LinkMeasured | Repartitioned | Rearmed | FramesStopped | Trouble | Finished
+Report = (
+    Hello
+    | Pong
+    | Ready
+    | LinkShaped
+    | LinkMeasured
+    | AvailabilityRead
+    | Repartitioned
+    | PipelineLost
+    | Rearmed
+    | FramesStopped
+    | Trouble
+    | Finished
+)
 
 
 # --- pipeline manager <-> tier ------------------------------------------------------------------------------

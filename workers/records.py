@@ -102,6 +102,8 @@ class EventKind(enum.Enum):
     CONTAINER_DIED = "container_died"  # container, exit_code, oom_kills, reason
     LINK_SET = "link_set"  # mbps, delay_ms, took_ms
     LINK_PROBED = "link_probed"  # mbps, delay_ms (measured)
+    STRESS_SET = "stress_set"  # what was taken and what a probe found left: see BlockRecord.stress
+    STRESS_RELEASED = "stress_released"  # took_s
     STRANGERS = "strangers"  # <socket>_<reason>: count of refused peers and frames
 
 
@@ -150,7 +152,11 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """One repetition of one scenario."""
+    """One repetition of one scenario.
+
+    `exit_code` and `oom_kills` are the evidence where a container died: how its program ended, and how many
+    processes the kernel killed for want of memory.
+    """
 
     run: int
     repeat: int
@@ -166,6 +172,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     deadline_ms: float
     started_utc: str
     session: int = 0  # counts how often the agents were started anew within the block
+    exit_code: int | None = None
+    oom_kills: int = 0
 
 
 class Phases(msgspec.Struct, frozen=True):
@@ -179,7 +187,11 @@ class Phases(msgspec.Struct, frozen=True):
 
 
 class BlockRecord(msgspec.Struct, frozen=True):
-    """Contents of ``run.json``: a block's provenance and its runs."""
+    """Contents of ``run.json``: a block's provenance and its runs.
+
+    `stress` says what was taken away from the edge and what a probe found left over (percent) before the first
+    pipeline started: ``tool``, ``set_s``, ``cpu_taken_pct``, ``mem_taken_bytes``, ``cpu_pct``, ``mem_pct``.
+    """
 
     schema_version: int
     protocol_version: int
@@ -201,6 +213,7 @@ class BlockRecord(msgspec.Struct, frozen=True):
     phases: Phases
     started_utc: str
     duration_s: float
+    stress: dict[str, float | str] = {}
 
 
 class JsonLines:

@@ -104,11 +104,12 @@ class Site:
                         time.monotonic_ns(),
                         len(first),
                         memory.pss(pids).pss_bytes,
-                        self._cgroup_bytes(),
+                        self.pipelines_bytes(),
                     )
                 )
 
-    def _cgroup_bytes(self) -> int | None:
+    def pipelines_bytes(self) -> int | None:
+        """Return the anonymous memory of the containers, None where one has no cgroup of its own."""
         paths = list(self.tier.cgroups.values())
         if not paths or None in paths:
             return None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from workers.cgroup import Cgroup
     from workers.guard import Guard
-    from workers.runtime.base import ContainerState, Runtime
+    from workers.runtime.base import Runtime
 
 RUNNER_TIMEOUT_S = 120.0
 PYTHON_ENV = {
@@ -119,8 +119,7 @@ class Tier:
             started_ns = time.monotonic_ns()
             await self._start(spec)
             engine_ms = (time.monotonic_ns() - started_ns) / 1e6
-            state = await asyncio.to_thread(self._runtime.state, spec.name)
-            self._adopt(name, state)
+            await self._adopt(name)
             reply = await self._answer(name, answer)
         except BaseException:
             self._unwatch(name)
@@ -139,10 +138,10 @@ class Tier:
             await asyncio.wait({starting})
             raise
 
-    def _adopt(self, name: str, state: ContainerState) -> None:
-        if not state.running or not state.pids:
-            raise ContainerError(self._last_words(name, state.exit_code))
-        self._watch(name, state.pids[0])
+    async def _adopt(self, name: str) -> None:
+        state = await asyncio.to_thread(self._runtime.state, self._full_name(name))
+        if not (state.running and state.pids and self._watch(name, state.pids[0])):
+            raise ContainerError(await self._post_mortem(name))
         self.containers[name] = state.pids[0]
         self.cgroups[name] = state.cgroup
 
@@ -218,13 +217,14 @@ class Tier:
 
     # --- death ----------------------------------------------------------------------------------------------
 
-    def _watch(self, name: str, pid: int) -> None:
+    def _watch(self, name: str, pid: int) -> bool:
         try:
             pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
-            raise ContainerError(self._last_words(name, None)) from None
+            return False
         self._watched[name] = pidfd
         asyncio.get_running_loop().add_reader(pidfd, self._gone, name)
+        return True
 
     def _unwatch(self, name: str) -> None:
         pidfd = self._watched.pop(name, None)
@@ -240,15 +240,19 @@ class Tier:
         task.add_done_callback(self._autopsies.discard)
 
     async def _autopsy(self, name: str) -> None:
-        exit_code, oom_kills = None, 0
-        with contextlib.suppress(WorkerError, OSError, ValueError):
-            state = await asyncio.to_thread(self._exited_state, name)
-            exit_code, oom_kills = state
-        reason = self._last_words(name, exit_code)
+        reason = await self._post_mortem(name)
         waiting = self._waiting.get(name)
         if waiting is not None and not waiting.done():
             waiting.set_result(m.RunnerTrouble(reason))
+
+    async def _post_mortem(self, name: str) -> str:
+        """Find out how a container ended, tell of its death, and return the reason."""
+        exit_code, oom_kills = None, 0
+        with contextlib.suppress(WorkerError, OSError, ValueError):
+            exit_code, oom_kills = await asyncio.to_thread(self._exited_state, name)
+        reason = self._last_words(name, exit_code)
         self._on_died(m.Died(name, exit_code, oom_kills, reason))
+        return reason
 
     def _exited_state(self, name: str) -> tuple[int | None, int]:
         deadline = time.monotonic() + 5.0

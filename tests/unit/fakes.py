@@ -145,13 +145,14 @@ class Script(msgspec.Struct):
     warmed_up: Exception | None = None
     runs: list[Exception | str | None] = []
     closing: Exception | None = None
+    lost: tuple[str, ...] = ()  # pipelines that die in every run though service goes on
 
 
 class FakeSession:
     """Plays `hosts.session.Session` by a script; what it is asked for is kept in `log`."""
 
     choices = {"edge_runtime": "podman"}  # noqa: RUF012 - never changed
-    edge_ready = m.Ready({}, cpu_pct=97.0, mem_pct=99.0)
+    stress = {"tool": "none", "cpu_pct": 99.5}  # noqa: RUF012
     clocks = {"edge": ClockOffset(1, 2)}  # noqa: RUF012
 
     def __init__(self, script, log):
@@ -187,7 +188,9 @@ class FakeSession:
         outcome = m.Repartitioned(spec.run, spec.to_point, moved=fate is None, ok=fate is None, reason=fate)
         frames = m.FramesStopped(spec.run, 10, 9, spec.fps)
         before = m.LinkMeasured(spec.from_mbps - 0.5, 20.5)
-        return Measured(outcome, frames, before, m.LinkMeasured(spec.to_mbps - 0.25, 20.25))
+        after = m.LinkMeasured(spec.to_mbps - 0.25, 20.25)
+        left = m.AvailabilityRead(spec.run, cpu_pct=97.0, mem_pct=99.0)
+        return Measured(outcome, frames, before, after, left, self._script.lost, observed_s=2.0)
 
     def clock_offsets(self):
         self._fail(self._script.closing)

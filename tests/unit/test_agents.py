@@ -19,7 +19,7 @@ from workers.agent import Agent, ControlChannel
 from workers.errors import ShapingError
 
 HELLO = m.Hello(m.PROTOCOL_VERSION, "edge", 42, netem=True)
-READY = m.Ready({"runtime": "podman"})
+READY = m.Ready({"runtime": "podman"}, {})
 
 
 def client_of(channel):

@@ -388,11 +388,11 @@ def test_a_death_is_trouble_with_its_evidence_and_fails_its_frames(strategy, tie
         async with serving(strategy) as edge:
             edge.intake.admit(b"d", FrameHeader(1, 0, "uint8", (0,)), 1)
             edge.manager.container_died(tier, m.Died("p1", 137, 2, "container p1 ended (exit code 137)"))
-            assert edge.said(m.Trouble) == [m.Trouble(f"{tier}: container p1 ended (exit code 137)", 2)]
+            assert edge.said(m.Trouble) == [m.Trouble(f"{tier}: container p1 ended (exit code 137)", 137, 2)]
             assert [record.outcome for record in edge.settled] == [Outcome.FAILED]
             died = next(event for event in edge.events if event.kind is EventKind.CONTAINER_DIED)
             assert died.detail["container"] == "p1"
-            assert died.detail["exit_code"] == 137
+            assert (died.detail["exit_code"], died.detail["oom_kills"]) == (137, 2)
             serves_on = strategy == "switch-a1"
             answer = edge.intake.admit(b"d", FrameHeader(1, 1, "uint8", (0,)), 2)
             assert answer == (Cut("p2", 21) if serves_on else None)
@@ -411,11 +411,26 @@ def test_a_death_during_work_is_trouble_and_the_work_that_is_reported_later_no_s
             if not well:
                 edge.tiers["cloud"].refusals = {type(work): "it ended"}
             await edge.release_all()
-            assert edge.said(m.Trouble)[0] == m.Trouble("cloud: it ended", 0)
+            if strategy == "switch-b1":  # the new pipeline died, the old one serves
+                assert edge.said(m.PipelineLost) == [m.PipelineLost(1, "cloud: it ended")]
+            else:
+                assert edge.said(m.Trouble)[0] == m.Trouble("cloud: it ended", 1, 0)
             assert not any("IllegalTransition" in trouble.reason for trouble in edge.said(m.Trouble))
             assert len(edge.said(m.Repartitioned)) == 1
             assert not edge.said(m.Repartitioned)[0].ok
             assert edge.phase is (Phase.SERVING if strategy == "switch-b1" else Phase.DOWN)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("tier", ["edge", "cloud"])
+def test_a_standby_that_dies_is_said_and_service_goes_on(tier):
+    async def scenario():
+        async with serving("switch-a1") as edge:
+            edge.manager.container_died(tier, m.Died("p2", 1, 0, "container p2 ended (exit code 1)"))
+            assert edge.said(m.Trouble) == []
+            assert edge.said(m.PipelineLost) == [m.PipelineLost(0, f"{tier}: container p2 ended (exit code 1)")]
+            assert edge.intake.admit(b"d", FrameHeader(1, 1, "uint8", (0,)), 2) == Cut("p1", 16)
 
     run(scenario)
 
