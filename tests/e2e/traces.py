@@ -1,5 +1,6 @@
 """What a testbed could leave behind on this machine, found by its name and addresses."""
 
+import os
 import re
 import subprocess
 import time
@@ -14,7 +15,8 @@ def traces(name, subnets):
         for argv in (["ip", "-o", "address"], ["ip", "-o", "link"], ["ip", "route", "show", "table", "all"])
     )
     found += [line for line in text.splitlines() if any(subnet in line for subnet in subnets) or f"nk-{name}" in line]
-    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/neukonfig/{name}")]
+    # A walk bears with cgroups that vanish meanwhile.
+    found += [place for place, _, _ in os.walk("/sys/fs/cgroup") if place.endswith(f"/neukonfig/{name}")]
     found += [str(path) for path in Path("/run/neukonfig").glob(f"{name}*")]
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"/neukonfig/{name}" in line]
     found += processes(rb"NEUKONFIG_CGROUP=/neukonfig/" + name.encode(), "environ")
