@@ -161,8 +161,8 @@ def memory_options(mem_pct: float, cpus: int, memory_bytes: int) -> list[str]:
     """Return the options that make stress-ng take memory once and hold it, at no cost of CPU time."""
     return [
         *("--vm", str(cpus), "--vm-bytes", str(taken_bytes(mem_pct, memory_bytes))),
-        # With large pages the quickest of its methods takes 0.35 s a GiB, the default ones 5 s; then it holds.
-        *("--vm-madvise", "hugepage", "--vm-method", "zero-one", "--vm-keep", "--vm-hang", "0"),
+        # Of its methods the quickest by far: filled in one go and written once, 0.5 s a GiB; then it only holds.
+        *("--vm-populate", "--vm-method", "write64", "--vm-keep", "--vm-hang", "0"),
     ]
 
 
