@@ -11,13 +11,15 @@ from msgspec.structs import replace
 
 from hosts.agents import AgentTrouble
 from hosts.errors import AgentError, RemoteError
+from hosts.order import run_order
 from hosts.session import Measured, RunSpec, Session
 from workers.records import ClockOffset, Conditions, Phases, RunRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hosts.config import Block, Config
+    from hosts.config import Config
+    from hosts.grid import Block
 
 SESSIONS_WITHOUT_A_RUN = 2  # so many in a row that fail before a run: the rest of the block is given up
 
@@ -49,15 +51,11 @@ class Result(msgspec.Struct):
 
 
 def run_specs(config: Config, points: Mapping[float, int]) -> list[RunSpec]:
-    """Return the runs of a block: per FPS and repeat, there and back; each starts where the last one ended."""
-    first, second = config.network.speeds_mbps
-    specs: list[RunSpec] = []
-    for fps in config.fps:
-        for repeat in range(1, config.repeats + 1):
-            for from_mbps, to_mbps in ((first, second), (second, first)):
-                ends = (from_mbps, to_mbps, points[from_mbps], points[to_mbps])
-                specs.append(RunSpec(len(specs) + 1, repeat, fps, *ends))
-    return specs
+    """Return the runs of a block, numbered from 1 in the order in which they are measured."""
+    return [
+        RunSpec(number, *step, points[step.from_mbps], points[step.to_mbps])
+        for number, step in enumerate(run_order(config), start=1)
+    ]
 
 
 class BlockMeasurement:

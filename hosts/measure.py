@@ -25,8 +25,10 @@ from hosts.block import BlockMeasurement, Result, run_specs
 from hosts.deploy import deploy_tree, deploy_workers
 from hosts.errors import ConfigError, HostsError, RemoteError
 from hosts.facts import gather
+from hosts.grid import Block, blocks
 from hosts.inventory import ROLES
 from hosts.lease import lease
+from hosts.points import points_by_speed
 from hosts.progress import Progress, grid_progress
 from hosts.provenance import current_commit
 from hosts.session import RunSpec, Session, Site
@@ -41,7 +43,7 @@ from workers.store import Stored, StoredModel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hosts.config import Block, Config
+    from hosts.config import Config
     from hosts.connection import Connection
     from hosts.inventory import Inventory
     from workers.records import RunRecord
@@ -63,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         config = configs.load(arguments.config)
-        block = configs.Block(arguments.model, arguments.strategy, arguments.cpu, arguments.mem)
-        if block not in configs.blocks(config):
+        block = Block(arguments.model, arguments.strategy, arguments.cpu, arguments.mem)
+        if block not in blocks(config):
             raise ConfigError(f"{arguments.config}: its grid has no block {block.folder}")
         record = measure(config, block, arguments.stored, arguments.out)
     except (HostsError, PartitionError) as error:
@@ -87,7 +89,7 @@ def measure(config: Config, block: Block, stored_path: Path, out: Path) -> Block
     inventory = inventories.load(Path(config.inventory))
     stored = _read_stored(stored_path)
     model = StoredModel.read(Path(stored.path))
-    wanted = configs.points_by_speed(config, block.model)
+    wanted = points_by_speed(config, block.model)
     points = {speed: resolve(model.points, point).index for speed, point in wanted.items()}
     specs = run_specs(config, points)
     with ExitStack() as stack:

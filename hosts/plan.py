@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hosts.config import Block, Config, blocks, load
+from hosts.config import Config, load
 from hosts.errors import HostsError
+from hosts.grid import Block, blocks
 from hosts.progress import block_duration_s, in_words
 
 if TYPE_CHECKING:

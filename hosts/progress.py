@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hosts.config import blocks
+from hosts.grid import blocks
 
 if TYPE_CHECKING:
     from pathlib import Path

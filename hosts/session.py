@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from hosts.config import Block, Config
+    from hosts.config import Config
     from hosts.connection import Connection
+    from hosts.grid import Block
     from hosts.inventory import Host, Inventory
     from workers.records import ClockOffset
 

@@ -10,11 +10,11 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 
-from hosts.config import blocks as grid_blocks
 from hosts.config import parse as parse_config
-from hosts.config import points_by_speed
 from hosts.errors import HostsError
+from hosts.grid import blocks as grid_blocks
 from hosts.inventory import load as load_inventory
+from hosts.points import points_by_speed
 from hosts.strict import read_yaml
 from workers.messages import PROTOCOL_VERSION
 

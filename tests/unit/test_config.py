@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosts.config import PAPER_POINTS, Block, Config, ModelConfig, blocks, load, parse, points_by_speed
+from hosts.config import Config, ModelConfig, load, parse
 from hosts.errors import ConfigError
+from hosts.grid import Block, blocks
+from hosts.points import PAPER_POINTS, points_by_speed
 from workers.strategies import STRATEGIES
 
 GOOD = {"models": {"vgg19": {}}, "strategies": ["switch-b2"]}
@@ -67,8 +69,11 @@ def problems(**changed):
         ({"deadline_ms": 0}, "deadline_ms: must hold finite values above 0, found [0.0]"),
         ({"repartition_timeout_s": -1}, "repartition_timeout_s: must hold finite values above 0, found [-1.0]"),
         ({"cpu_pct": []}, "cpu_pct: must hold at least one value"),
-        ({"cpu_pct": [50]}, "cpu_pct: only 100 can be measured so far, found 50"),
-        ({"mem_pct": [100, 10]}, "mem_pct: only 100 can be measured so far, found 10"),
+        ({"cpu_pct": [100, 0]}, "cpu_pct: must lie above 0 and up to 100, found 0"),
+        ({"cpu_pct": [math.nan]}, "cpu_pct: must lie above 0 and up to 100, found nan"),
+        ({"mem_pct": [100.5]}, "mem_pct: must lie above 0 and up to 100, found 100.5"),
+        ({"mem_pct": [100 / 3]}, f"mem_pct: {100 / 3} has more digits than a folder's name keeps; round it"),
+        ({"cpu_pct": [1e-5]}, "cpu_pct: 1e-05 has more digits than a folder's name keeps; round it"),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
 )
@@ -98,7 +103,7 @@ def test_all_problems_are_said_at_once():
         models={"resnet50": {}, "vgg19": {"partition": {7: 1}}},
         fps=[-1],
         network={"speeds_mbps": [3, 3], "delay_ms": -2},
-        mem_pct=[10],
+        mem_pct=[110],
     )
     paths = [line.split(": ")[1] for line in lines]
     assert paths == [
@@ -172,11 +177,11 @@ def test_points_of_ones_own_come_before_the_papers():
 
 def test_the_grid_is_every_model_with_every_strategy():
     config = parse({"models": {"vgg19": {}, "mobilenetv2": {}}, "strategies": ["pause-resume", "switch-a2"]}, "c")
-    assert [block.folder for block in blocks(config)] == [
-        "vgg19/pause-resume/cpu100-mem100",
-        "vgg19/switch-a2/cpu100-mem100",
+    assert sorted(block.folder for block in blocks(config)) == [
         "mobilenetv2/pause-resume/cpu100-mem100",
         "mobilenetv2/switch-a2/cpu100-mem100",
+        "vgg19/pause-resume/cpu100-mem100",
+        "vgg19/switch-a2/cpu100-mem100",
     ]
 
 
@@ -234,7 +239,7 @@ CHANGES = {
     "queue_limit": 5,
     "repartition_timeout_s": 61,
 }
-STRESS = ("cpu_pct", "mem_pct")
+STRESS = ("cpu_pct", "mem_pct", "exclude")
 
 
 def test_every_key_is_tried():
@@ -246,10 +251,13 @@ def test_what_leaves_a_models_blocks_as_they_are_leaves_the_digest(key):
     assert digest(**{key: BESIDE_THE_POINT[key]}) == digest()
 
 
-@pytest.mark.parametrize("key", STRESS)
+@pytest.mark.parametrize("key", STRESS[:2])
 def test_another_stress_level_leaves_the_digest(key):
-    plain = parse(GOOD, "c")
-    assert msgspec.structs.replace(plain, **{key: (100.0, 50.0)}).digest("vgg19") == plain.digest("vgg19")
+    assert digest(**{key: [100, 50]}) == digest()
+
+
+def test_leaving_out_other_blocks_leaves_the_digest():
+    assert digest(cpu_pct=[100, 50], exclude=[{"cpu_pct": 50}]) == digest()
 
 
 @pytest.mark.parametrize("key", CHANGES)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosts.config import blocks, parse
+from hosts.config import parse
+from hosts.grid import blocks
 from hosts.progress import Progress, eta_s, grid_progress, in_words
 from workers.records import Conditions, RunRecord, Status
 

@@ -1,0 +1,67 @@
+"""The blocks of a grid: which there are, which are left out, and in which order they are measured."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from random import Random
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hosts.config import Config, Exclusion
+
+
+class Block(msgspec.Struct, frozen=True):
+    """One job: all FPS, directions and repeats of a model, strategy and stress level."""
+
+    model: str
+    strategy: str
+    cpu_pct: float
+    mem_pct: float
+
+    @property
+    def folder(self) -> str:
+        """Where its raw logs go, below ``results/runs``."""
+        return f"{self.model}/{self.strategy}/cpu{self.cpu_pct:g}-mem{self.mem_pct:g}"
+
+
+def every_block(config: Config) -> list[Block]:
+    """Return the product of the axes, before anything is left out."""
+    axes = itertools.product(config.models, config.strategies, config.cpu_pct, config.mem_pct)
+    return [Block(*axis) for axis in axes]
+
+
+def blocks(config: Config) -> list[Block]:
+    """Return the blocks of the grid in the order in which they are measured."""
+    kept = [block for block in every_block(config) if not any(is_excluded(block, entry) for entry in config.exclude)]
+    return interleaved(kept, config.seed)
+
+
+def is_excluded(block: Block, entry: Exclusion) -> bool:
+    """Say whether a block matches every key that an entry of `exclude` gives."""
+    return all(getattr(block, key) in values for key, values in entry.given().items())
+
+
+def interleaved(grid: Iterable[Block], seed: int) -> list[Block]:
+    """Shuffle blocks so that no strategy is measured earlier than another: a machine gets slower as it gets warm.
+
+    Each strategy's blocks are spread evenly over the whole time, each at a random place of its share. Strategies go
+    through models and stress levels in the same shuffled circle, each from another place of it, so that levels are
+    spread as well. The same blocks and seed give the same order.
+    """
+    shuffle = Random(f"order of blocks {seed}")  # noqa: S311 - no secret
+    by_strategy: defaultdict[str, dict[tuple[str, float, float], Block]] = defaultdict(dict)
+    for block in sorted(grid, key=lambda block: block.folder):
+        by_strategy[block.strategy][block.model, block.cpu_pct, block.mem_pct] = block
+    circle = sorted({cell for of_strategy in by_strategy.values() for cell in of_strategy})
+    shuffle.shuffle(circle)
+    placed: list[tuple[float, Block]] = []
+    for start, of_strategy in enumerate(by_strategy.values()):
+        turned = [circle[(start + step) % len(circle)] for step in range(len(circle))]
+        own = [of_strategy[cell] for cell in turned if cell in of_strategy]
+        placed += [((place + shuffle.random()) / len(own), block) for place, block in enumerate(own)]
+    return [block for _, block in sorted(placed, key=lambda entry: entry[0])]
