@@ -25,9 +25,11 @@ from hosts.block import BlockMeasurement, Result, run_specs
 from hosts.deploy import deploy_tree, deploy_workers
 from hosts.errors import ConfigError, HostsError, RemoteError
 from hosts.facts import gather
+from hosts.forecast import edge_memory_mb
 from hosts.grid import Block, blocks
 from hosts.inventory import ROLES
 from hosts.lease import lease
+from hosts.past import past_blocks
 from hosts.points import points_by_speed
 from hosts.progress import Progress, grid_progress
 from hosts.provenance import current_commit
@@ -78,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the hosts put themselves back, and a new run measures this block again", file=sys.stderr)
         return INTERRUPTED
-    left = grid_progress(config, Path(config.results) / "runs")
+    past = past_blocks(Path(config.results), config.models)
+    left = grid_progress(config, past, edge_memory_mb(inventories.load(Path(config.inventory))))
     print(f"{block.folder}: {summary(record)}; {left}", file=sys.stderr)
     return 0
 

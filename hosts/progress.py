@@ -6,14 +6,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from hosts.forecast import forecast
 from hosts.grid import blocks
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from hosts.config import Config
+    from hosts.past import Past
     from workers.records import RunRecord
 
 
@@ -28,7 +28,9 @@ def in_words(seconds: float | None) -> str:
     """Return a duration as a person says it."""
     if seconds is None:
         return "an unknown time"
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - one and a half minutes
+    if seconds < 100:  # noqa: PLR2004 - one and a half minutes
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
 
 
 class Progress:
@@ -55,23 +57,8 @@ class Progress:
         )
 
 
-class Timed(msgspec.Struct):
-    """The part of run.json that tells how long a block took."""
-
-    duration_s: float
-
-
-def block_duration_s(record: Path) -> float | None:
-    """Return how long a block took; None where its record is missing or damaged, so that it would be measured."""
-    try:
-        return msgspec.json.decode(record.read_bytes(), type=Timed).duration_s
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def grid_progress(config: Config, runs: Path) -> str:
-    """Return how much of the grid is measured and how long the rest takes, from the blocks' own records."""
-    wanted = blocks(config)
-    records = [runs / block.folder / "run.json" for block in wanted]
-    took = [took_s for path in records if (took_s := block_duration_s(path)) is not None]
-    return f"block {len(took)}/{len(wanted)}, {in_words(eta_s(len(took), len(wanted), sum(took)))} left"
+def grid_progress(config: Config, past: Sequence[Past], edge_mb: float | None) -> str:
+    """Return how much of the grid is measured and how long the rest should take."""
+    total, left = len(blocks(config)), forecast(config, past, edge_mb)
+    left_s = sum(expected.split.total_s for expected in left)
+    return f"block {total - len(left)}/{total}, {in_words(left_s)} left"

@@ -15,6 +15,7 @@ from hosts.errors import HostsError
 from hosts.grid import blocks as grid_blocks
 from hosts.inventory import load as load_inventory
 from hosts.points import points_by_speed
+from hosts.room import MODEL_STORE
 from hosts.strict import read_yaml
 from workers.messages import PROTOCOL_VERSION
 
@@ -32,7 +33,6 @@ except HostsError as error:
 HOSTS_DIGEST = hashlib.sha256(repr(INVENTORY.hosts).encode()).hexdigest()[:12]
 RESULTS = EXPERIMENT.results
 BLOCKS = grid_blocks(EXPERIMENT)
-MODEL_STORE = str(Path("~/.cache/neukonfig/models").expanduser())
 RESOLVED = f"{RESULTS}/config.json"
 
 

@@ -1,13 +1,14 @@
 """How much is left: at the pace so far, said where somebody can read it, and always where something went wrong."""
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hosts.config import parse
+from hosts.forecast import forecast
 from hosts.grid import blocks
 from hosts.progress import Progress, eta_s, grid_progress, in_words
+from tests.unit.past_records import past_of
 from workers.records import Conditions, RunRecord, Status
 
 CONFIG = parse({"models": {"vgg19": {}}, "strategies": ["pause-resume", "switch-a2", "switch-b2"]}, "c")
@@ -57,7 +58,7 @@ def test_the_time_left_is_never_negative(done, more, elapsed):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(None, "an unknown time"), (99.0, "99 s"), (100.0, "2 min"), (3600.0, "60 min")],
+    [(None, "an unknown time"), (99.0, "99 s"), (100.0, "2 min"), (3600.0, "60 min"), (9000.0, "2.5 h")],
 )
 def test_durations_in_words(seconds, words):
     assert in_words(seconds) == words
@@ -82,17 +83,10 @@ def test_off_a_terminal_only_what_went_wrong_has_one(on_terminal, capsys):
     assert line.startswith("block: run 2/3, 20 → 5 Mbit/s, failed: edge: no memory; ")
 
 
-def test_the_grid_is_read_from_the_blocks_records(tmp_path):
-    assert grid_progress(CONFIG, tmp_path) == "block 0/3, an unknown time left"
-    for block, took in zip(blocks(CONFIG)[:2], (30.0, 50.0), strict=True):
-        record = tmp_path / block.folder / "run.json"
-        record.parent.mkdir(parents=True)
-        record.write_bytes(msgspec.json.encode({"duration_s": took, "status": "ok"}))
-    assert grid_progress(CONFIG, tmp_path) == "block 2/3, 40 s left"
-
-
-def test_a_block_that_is_not_of_this_grid_does_not_count(tmp_path):
-    stray = tmp_path / "vgg19" / "switch-b1" / "cpu100-mem100" / "run.json"
-    stray.parent.mkdir(parents=True)
-    stray.write_bytes(b'{"duration_s": 10}')
-    assert grid_progress(CONFIG, tmp_path) == "block 0/3, an unknown time left"
+def test_the_grid_counts_its_blocks_and_forecasts_the_rest():
+    grid = blocks(CONFIG)
+    past = [past_of(CONFIG, block) for block in grid]
+    whole_s = sum(expected.split.total_s for expected in forecast(CONFIG, [], None))
+    assert grid_progress(CONFIG, [], None) == f"block 0/3, {in_words(whole_s)} left"
+    assert grid_progress(CONFIG, past[:2], None).startswith("block 2/3, ")
+    assert grid_progress(CONFIG, past, None) == "block 3/3, 0 s left"

@@ -1,0 +1,134 @@
+"""How long blocks that were never measured should take: by blocks like them that were, else by rules of thumb."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+
+from hosts.grid import Block, blocks
+from hosts.past import Past, measured
+from hosts.testbed.sizes import size_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hosts.config import Config
+    from hosts.inventory import Inventory
+
+# Rules of thumb (s) at full CPU availability, seen on two cores with MobileNetV2. What a strategy does to move the
+# cut is work for the CPU and takes longer with less of it; of the rest about half is.
+SETUP_S = 7.5
+TEARDOWN_S = 0.6
+BETWEEN_S = 1.2  # Snakemake ends one job and starts the next
+RUN_OVERHEAD_S = 1.1  # frames that are on their way, shaping, probing the link
+REPARTITION_S = {
+    "pause-resume": 4.6,
+    "pause-resume-inprocess": 2.0,
+    "switch-a1": 0.0,
+    "switch-a2": 0.0,
+    "switch-b1": 4.6,
+    "switch-b2": 1.2,
+}
+OTHER_STRATEGY_S = 2.0
+INFEASIBLE_S = 10.0
+HEAVIER = {"vgg19": 1.25}  # the same of another model, as a multiple
+
+# What the pipelines of a model take on the edge (MB), for those that keep one, and how many others have at once.
+NEEDED_MB = {"vgg19": 900.0, "mobilenetv2": 350.0}
+PIPELINES = {"switch-a1": 2, "switch-b1": 2}
+
+
+class Split(NamedTuple):
+    """Seconds by what they are spent on."""
+
+    setup_s: float
+    warmup_s: float
+    runs_s: float
+    teardown_s: float
+
+    @property
+    def total_s(self) -> float:
+        """All of it."""
+        return sum(self)
+
+    def times(self, factor: float) -> Split:
+        """Return each part multiplied."""
+        return Split(*(factor * part for part in self))
+
+
+class Expected(NamedTuple):
+    """A block to be measured: how long it should take, by how many blocks like it (0: a guess), and if it fits."""
+
+    block: Block
+    split: Split
+    likes: int
+    fits: bool
+
+
+def forecast(config: Config, past: Sequence[Past], edge_mb: float | None) -> list[Expected]:
+    """Return what to expect of every block of the grid that is not measured yet, in their order. Pure.
+
+    Args:
+        config: the grid.
+        past: what was measured before, also by other configs.
+        edge_mb: the memory of the edge, None where it is not known.
+    """
+    done = measured(config, past)
+    return [_expected(config, block, past, edge_mb) for block in blocks(config) if block not in done]
+
+
+def _expected(config: Config, block: Block, past: Sequence[Past], edge_mb: float | None) -> Expected:
+    runs = len(config.fps) * 2 * config.repeats
+    fits = _fits(block, past, edge_mb)
+    likes = most_alike(block, [record for record in past if record.fitted == fits and record.came_to_its_end])
+    ratios = [like.duration_s / rule_of_thumb(config, like.block, len(like.runs), fits=fits).total_s for like in likes]
+    split = rule_of_thumb(config, block, runs, fits=fits)
+    return Expected(block, split.times(median(ratios)) if ratios else split, len(likes), fits)
+
+
+def rule_of_thumb(config: Config, block: Block, runs: int, *, fits: bool) -> Split:
+    """Return the time of a block of so many runs, as nobody knows better."""
+    slower, heavier = 100.0 / block.cpu_pct, HEAVIER.get(block.model, 1.0)
+    partly = (1.0 + slower) / 2
+    if not fits:
+        return Split(INFEASIBLE_S * partly, 0.0, 0.0, TEARDOWN_S + BETWEEN_S)
+    windows = config.windows
+    work_s = REPARTITION_S.get(block.strategy, OTHER_STRATEGY_S) * slower + RUN_OVERHEAD_S * partly
+    return Split(
+        setup_s=SETUP_S * partly * heavier,
+        warmup_s=windows.warmup_frames / min(config.fps) + 0.3 * slower,
+        runs_s=runs * (windows.before_s + windows.after_s + work_s * heavier),
+        teardown_s=TEARDOWN_S + BETWEEN_S,
+    )
+
+
+def most_alike(block: Block, past: Sequence[Past]) -> list[Past]:
+    """Return the blocks that are most like this one: of its strategy, model and CPU level, else of less of these."""
+    for keys in (("strategy", "model", "cpu_pct"), ("strategy", "model"), ("strategy",)):
+        likes = [record for record in past if all(getattr(record, key) == getattr(block, key) for key in keys)]
+        if likes:
+            return likes
+    return []
+
+
+def _fits(block: Block, past: Sequence[Past], edge_mb: float | None) -> bool:
+    """Say whether the pipelines should fit into memory: as they did before, else as their size tells."""
+    before = [
+        record.fitted
+        for record in past
+        if (record.model, record.strategy, record.mem_pct) == (block.model, block.strategy, block.mem_pct)
+    ]
+    if before:
+        return all(before)
+    needed_mb = NEEDED_MB.get(block.model, 0.0) * PIPELINES.get(block.strategy, 1)
+    return edge_mb is None or needed_mb <= edge_mb * block.mem_pct / 100
+
+
+def edge_memory_mb(inventory: Inventory) -> float | None:
+    """Return the memory that the edge has, or will have where the workflow makes it; None where nobody says."""
+    wanted: dict[str, int] = {host.role: host.memory_mb for host in inventory.hosts if host.memory_mb is not None}
+    if inventory.testbed is None or "edge" not in wanted:
+        return wanted.get("edge")
+    return size_memory(wanted, psutil.virtual_memory().total >> 20).memory_mb["edge"]
