@@ -178,5 +178,5 @@ def version() -> str:
         done = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, timeout=10, check=False)
     except FileNotFoundError:
         return "not installed"
-    found = re.search(r"version (\S+?),", done.stdout)
+    found = re.search(r"version ([\d.]+)", done.stdout)
     return f"{PROGRAM} {found[1]}" if found else PROGRAM

@@ -47,7 +47,7 @@ VICTIMS = {
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("victim", list(VICTIMS))
 def test_nothing_is_left_and_a_rerun_finishes(workspace, victim, moment):
-    work = workspace(strategies=["switch-b1", "pause-resume"])
+    work = workspace(strategies=["switch-b1", "pause-resume"], cpu_pct=[50], mem_pct=[50])
     chance = random.Random(f"{victim} {moment} {time.time_ns()}")
     running = work.start()
     assert wait_until(lambda: agents("edge"), 90), "the grid did not start"

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers import cgroup
+from workers import cgroup, cgroup_cpu
 from workers.cgroup import Cgroup, Layout, Memory, parse_keyed, parse_mounts
+from workers.cgroup_layout import parse_cpus
 from workers.errors import WorkerError
 
 PURE_V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -263,3 +264,53 @@ class TestForReal:
 
     def test_removing_nothing_is_no_error(self):
         assert Cgroup("/neukonfig-unit-absent").remove() == 0
+
+
+@pytest.mark.parametrize(("text", "cpus"), [("0", [0]), ("0-3", [0, 1, 2, 3]), ("1,4-5,9", [1, 4, 5, 9]), ("7-7", [7])])
+def test_lists_of_cpus(text, cpus):
+    assert parse_cpus(text) == cpus
+
+
+def test_a_command_enters_every_hierarchy_before_it_becomes_itself(tmp_path):
+    layout = Layout("v1", {"cpu": tmp_path / "cpu", "memory": tmp_path / "memory", "freezer": tmp_path / "freezer"})
+    for name in ("cpu", "memory"):
+        make(tmp_path / name / "nk", {"cgroup.procs": ""})
+    argv = Cgroup("/nk", layout).entered_by(["echo", "--", "a b"])
+    assert subprocess.run(argv, capture_output=True, check=True).stdout == b"-- a b\n"
+    assert [(tmp_path / name / "nk/cgroup.procs").read_text() for name in ("cpu", "memory")] == ["0\n", "0\n"]
+
+
+def test_a_command_that_cannot_enter_does_not_run(tmp_path):
+    layout = Layout("v1", {"cpu": tmp_path / "cpu"})
+    (tmp_path / "cpu/nk/cgroup.procs").mkdir(parents=True)
+    done = subprocess.run(Cgroup("/nk", layout).entered_by(["echo", "ran"]), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (125, b"")
+
+
+class TestCpu:
+    def test_v1_reads_the_accounts_and_favours_by_shares(self, tmp_path):
+        layout = Layout("v1", {"cpu": tmp_path / "cpu", "cpuacct": tmp_path / "acct"})
+        make(tmp_path / "acct", {"cpuacct.usage_percpu": "100 200 300 \n"})
+        make(tmp_path / "acct/nk", {"cpuacct.usage": "123456\n"})
+        make(tmp_path / "cpu/nk", {"cpu.shares": "1024\n"})
+        group = Cgroup("/nk", layout)
+        assert cgroup_cpu.usage_ns(group) == 123456
+        assert cgroup_cpu.machine_usage_ns(group, [0, 2]) == 400
+        cgroup_cpu.favour(group)
+        assert (tmp_path / "cpu/nk/cpu.shares").read_text() == "262144"
+
+    def test_v2_counts_microseconds_and_knows_no_single_cpu(self, tmp_path):
+        make(tmp_path / "nk", {"cpu.stat": "usage_usec 12\nuser_usec 10\n", "cpu.weight": "100\n"})
+        group = Cgroup("/nk", Layout("v2", {"unified": tmp_path}))
+        assert cgroup_cpu.usage_ns(group) == 12_000
+        assert cgroup_cpu.machine_usage_ns(group, [0]) is None
+        cgroup_cpu.favour(group)
+        assert (tmp_path / "nk/cpu.weight").read_text() == "10000"
+
+    def test_a_controller_that_is_not_there_is_named(self, tmp_path):
+        make(tmp_path / "nk", {"cpu.stat": "nr_periods 0\n"})
+        group = Cgroup("/nk", Layout("v2", {"unified": tmp_path}))
+        with pytest.raises(WorkerError, match=r"cpu\.weight"):
+            cgroup_cpu.favour(group)
+        with pytest.raises(WorkerError, match="usage_usec"):
+            cgroup_cpu.usage_ns(group)
