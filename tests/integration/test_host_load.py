@@ -137,5 +137,6 @@ def test_more_memory_than_there_is_is_said(budget, tmp_path, monkeypatch):
     load = HostLoad(guard, budget, "t", tmp_path)
     with pytest.raises(WorkerError, match=r"was to take|ended with status"):
         load.set(Level(100.0, 50.0))
+    load.release()
     guard.finish()
     assert children(budget) == []
