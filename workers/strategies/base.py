@@ -70,7 +70,7 @@ class WorkFailed(msgspec.Struct, frozen=True):
 
 
 class ContainerLost(msgspec.Struct, frozen=True):
-    """A container died by itself, on either tier."""
+    """A container died by itself, on either tier; its partner on the other tier still runs, of no use to anyone."""
 
     container: str
     reason: str
@@ -108,7 +108,7 @@ class DropInside(msgspec.Struct, frozen=True):
 
 
 class RemoveContainers(msgspec.Struct, frozen=True):
-    """Remove the containers of `cut`, once its last frame in flight has settled."""
+    """Remove the containers of `cut`, also what is left of a pair, once its last frame in flight has settled."""
 
     cut: Cut
 
@@ -128,7 +128,11 @@ class ResumeIntake(msgspec.Struct, frozen=True):
 
 
 class Conclude(msgspec.Struct, frozen=True):
-    """The repartition has ended: serving at `point`. `moved` False: there was nothing to move."""
+    """The repartition has ended: serving at `point`. `moved` False: there was nothing to move.
+
+    `ok` False: the change was not served, and `reason` says why. A `reason` with `ok` True names what the strategy
+    promises and did not keep, though it served the change: such a run is no measurement of the strategy.
+    """
 
     point: int
     moved: bool
@@ -155,7 +159,12 @@ Action = (
 
 
 class State(msgspec.Struct, frozen=True):
-    """State of a strategy. `containers` counts those named so far, so that names never repeat."""
+    """State of a strategy.
+
+    `containers` counts those named so far, so that names never repeat. `broken` holds pairs of which one container
+    died and the other is still to be removed. `amiss` is what went wrong since the last change without ending the
+    service: the next Conclude says it.
+    """
 
     phase: Phase = Phase.NEW
     active: Cut | None = None
@@ -163,6 +172,8 @@ class State(msgspec.Struct, frozen=True):
     target: Cut | None = None
     standby_point: int | None = None
     containers: int = 0
+    broken: tuple[Cut, ...] = ()
+    amiss: str | None = None
 
 
 Step = tuple[State, tuple[Action, ...]]

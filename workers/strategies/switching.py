@@ -26,6 +26,7 @@ from workers.strategies.base import (
     Prepared,
     PutAway,
     RemoveContainers,
+    ResumeIntake,
     Route,
     Start,
     State,
@@ -107,7 +108,14 @@ class DynamicSwitching:
         return state, (Route(event.cut), *actions)
 
     def _arm(self, state: State) -> Step:
-        """Put away a standby for another speed, prepare the one that is promised; with both done be ready."""
+        """Take the next step towards what is promised at rest; with none left be ready.
+
+        First what is left of broken pairs is removed, then a standby for another speed, then the promised one made.
+        """
+        if state.broken:
+            pair, *others = state.broken
+            state = replace(state, phase=Phase.RETIRING, target=pair, broken=tuple(others))
+            return state, (RemoveContainers(pair),)
         promised = self._keeps_standby and state.active is not None and state.standby_point != state.active.point
         point = state.standby_point if promised else None
         if state.standby is not None and state.standby.point != point:
@@ -120,87 +128,107 @@ class DynamicSwitching:
 
     def _stand_by(self, state: State, event: Prepared) -> Step:
         if state.target is None:
-            return replace(state, phase=Phase.RETIRING, target=event.cut), (self._put_away(event.cut),)
-        return replace(state, phase=Phase.SERVING, standby=event.cut, target=None), (Armed(),)
+            return self._arm(_broken_when_ready(state, event.cut))
+        state = replace(state, target=None)
+        if state.active is None:
+            state, actions = self._arm(replace(state, active=event.cut))
+            return state, (Route(event.cut), ResumeIntake(), *actions)
+        return self._arm(replace(state, standby=event.cut))
 
     @staticmethod
     def _do_without(state: State, event: WorkFailed) -> Step:
-        del event
-        return replace(state, phase=Phase.SERVING, target=None), (Armed(),)
+        state = replace(state, target=None)
+        if state.active is None:
+            return replace(state, phase=Phase.DOWN), ()
+        state = _amiss(state, f"the standby could not be prepared ({event.reason})")
+        return replace(state, phase=Phase.SERVING), (Armed(),)
 
     # --- a change -------------------------------------------------------------------------------------------
 
     def _change(self, state: State, event: Change) -> Step:
         state = replace(state, standby_point=event.standby_point)
         if state.active is None or event.point == state.active.point:
-            state, actions = self._arm(state)
-            return state, (Conclude(event.point, moved=False), *actions)
+            unmoved = Conclude(event.point, moved=False, reason=state.amiss)
+            state, actions = self._arm(replace(state, amiss=None))
+            return state, (unmoved, *actions)
         if state.standby is not None and state.standby.point == event.point:
-            return self._switch(replace(state, standby=None), state.standby, None)
+            return self._switch(replace(state, standby=None), state.standby)
+        if self._keeps_standby:
+            state = _amiss(state, "no standby for this speed: prepared at the change")
         state, cut = self._new_cut(state, event.point)
         return replace(state, phase=Phase.PREPARING, target=cut), (self._prepare(state, cut),)
 
     def _switch_to_target(self, state: State, event: Prepared) -> Step:
         if state.target is None:
-            reason = f"container {event.cut.container} was lost as soon as it was ready"
-            point = state.active.point if state.active else 0
-            state = replace(state, phase=Phase.RETIRING, target=event.cut)
-            return state, (Conclude(point, moved=False, ok=False, reason=reason), self._put_away(event.cut))
-        missing = "no standby for this speed: prepared at the change" if self._keeps_standby else None
-        return self._switch(state, event.cut, missing)
+            state = _broken_when_ready(state, event.cut)
+            return self._stay(state, WorkFailed(event.cut, state.amiss or ""))
+        return self._switch(state, event.cut)
 
-    def _switch(self, state: State, cut: Cut, reason: str | None) -> Step:
+    def _switch(self, state: State, cut: Cut) -> Step:
         """Route to `cut`, then keep the old pipeline as the standby or put it away."""
-        old = state.active
-        state = replace(state, active=cut, target=None)
-        switched: tuple[Action, ...] = (Route(cut), Conclude(cut.point, moved=True, reason=reason))
-        if old is None:
-            raise IllegalTransition(f"dynamic switching: nothing serves in {state}")
-        if not self._keeps_standby or old.point != state.standby_point:
-            state = replace(state, phase=Phase.RETIRING, target=old)
-            return state, (*switched, self._put_away(old))
-        surplus = state.standby
-        state = replace(state, standby=old)
+        old, resume = state.active, () if state.active else (ResumeIntake(),)
+        concluded = Conclude(cut.point, moved=True, reason=state.amiss)
+        switched: tuple[Action, ...] = (Route(cut), *resume, concluded)
+        keeps = self._keeps_standby and old is not None and old.point == state.standby_point
+        surplus = state.standby if keeps else old
+        standby = old if keeps else state.standby
+        state = replace(state, active=cut, standby=standby, target=surplus, amiss=None)
         if surplus is not None:
-            return replace(state, phase=Phase.RETIRING, target=surplus), (*switched, self._put_away(surplus))
-        return replace(state, phase=Phase.SERVING), (*switched, Armed())
+            return replace(state, phase=Phase.RETIRING), (*switched, self._put_away(surplus))
+        state, actions = self._arm(state)
+        return state, (*switched, *actions)
 
     def _rearm(self, state: State, event: PutAway | WorkFailed) -> Step:
-        del event
+        if isinstance(event, WorkFailed):
+            state = _amiss(state, f"{event.cut.container} could not be put away ({event.reason})")
         return self._arm(replace(state, target=None))
 
-    @staticmethod
-    def _stay(state: State, event: WorkFailed) -> Step:
+    def _stay(self, state: State, event: WorkFailed) -> Step:
+        """Serve on where it served, with the standby it had."""
         point = state.active.point if state.active else 0
-        return (
-            replace(state, phase=Phase.SERVING, target=None),
-            (Conclude(point, moved=False, ok=False, reason=event.reason), Armed()),
-        )
+        stayed = Conclude(point, moved=False, ok=False, reason=event.reason)
+        state = replace(state, target=None, amiss=None)
+        if state.active is None:
+            return replace(state, phase=Phase.DOWN), (stayed,)
+        had = state.standby or state.active
+        state, actions = self._arm(replace(state, standby_point=had.point))
+        return state, (stayed, *actions)
 
     # --- losses ---------------------------------------------------------------------------------------------
 
     def _lose(self, state: State, event: ContainerLost) -> Step:
         """Serve on with what is left. Work under way is still reported, also that of a target that is lost."""
-        before = (state.active, state.standby, state.target)
+        lost = tuple(cut for cut in (state.active, state.standby) if cut and cut.container == event.container)
         active, standby, target = (
-            cut if cut is not None and cut.container != event.container else None for cut in before
+            cut if cut and cut.container != event.container else None
+            for cut in (state.active, state.standby, state.target)
         )
-        if (active, standby, target) == before:
+        if not lost and target == state.target:
             return state, ()
-        actions: list[Action] = []
+        left = replace(state, active=active, standby=standby, target=target, broken=(*state.broken, *lost))
         if active is None:
-            active, standby = standby, None
-            actions.append(Route(active) if active else StopIntake())
-        if active is None:
-            if state.phase is Phase.PREPARING:
-                actions.append(Conclude(0, moved=False, ok=False, reason=event.reason))
-            return replace(state, phase=Phase.DOWN, active=None, standby=None, target=None), tuple(actions)
-        serving = state.phase is Phase.SERVING
-        state = replace(state, active=active, standby=standby, target=target)
-        if not serving:
-            return state, tuple(actions)
-        state, arming = self._arm(state)
-        return state, (*actions, *arming)
+            return self._lose_active(state, left, event)
+        if lost:
+            left = _amiss(left, f"the standby was lost while {active.container} served on ({event.reason})")
+        return self._arm(left) if state.phase is Phase.SERVING else (left, ())
+
+    def _lose_active(self, before: State, left: State, event: ContainerLost) -> Step:
+        """Route to the standby, or take in no frame until the pair under way is ready; else go down."""
+        stop = (StopIntake(),) if before.active else ()
+        if before.active and left.phase is not Phase.PREPARING:  # there the change names the other speed's cut
+            left = replace(left, standby_point=before.active.point)
+        if left.standby is not None:
+            cut = left.standby
+            left = _amiss(left, f"{cut.container} took over from {event.container} ({event.reason})")
+            left = replace(left, active=cut, standby=None)
+            state, actions = self._arm(left) if left.phase is Phase.SERVING else (left, ())
+            return state, (Route(cut), *actions)
+        if left.target is not None and left.phase in {Phase.PREPARING, Phase.ARMING}:
+            what = f"{event.container} was lost, nothing served until {left.target.container} did ({event.reason})"
+            return _amiss(left, what), stop
+        ended = Conclude(0, moved=False, ok=False, reason=event.reason)
+        down = replace(left, phase=Phase.DOWN, standby=None, target=None, broken=())
+        return down, (*stop, ended) if left.phase is Phase.PREPARING else stop
 
     @staticmethod
     def _give_up(state: State, event: WorkFailed | ContainerLost) -> Step:
@@ -214,3 +242,14 @@ class DynamicSwitching:
     def _nothing(state: State, event: StrategyEvent) -> Step:
         del event
         return state, ()
+
+
+def _amiss(state: State, what: str) -> State:
+    """Note what the next Conclude has to say."""
+    return replace(state, amiss=f"{state.amiss}; {what}" if state.amiss else what)
+
+
+def _broken_when_ready(state: State, cut: Cut) -> State:
+    """Take in that a pair was reported ready after one of its containers had died."""
+    state = _amiss(state, f"container {cut.container} was lost as soon as it was ready")
+    return replace(state, broken=(*state.broken, cut))
