@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from report.asked import AskedGrid
 from report.errors import ReportError
 from report.figures.__main__ import write_figures
 from report.load import load_results
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = load_results(root)
         tables = build_tables(results)
         write_tables(tables, root / "tables")
-        write_figures(tables, root / "figures")
+        write_figures(tables, root / "figures", AskedGrid.from_config(results.config))
         write_page(results, tables, arguments.out)
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """Raw logs -> typed records: finds the measured blocks and reads their logs, one block at a time.
 
 A damaged log never stops the report: the runs of its block become invalid and name the file and the line.
-Logs of another schema version do stop it, because their numbers could mean something else.
+A block of another schema version is refused by name, because its numbers could mean something else.
 """
 
 from __future__ import annotations
@@ -51,10 +51,14 @@ class Block:
 
 @dataclass(frozen=True)
 class UnreadableBlock:
-    """A block whose ``run.json`` cannot be read, so that not even its runs are known."""
+    """A block whose ``run.json`` cannot be read, so that not even its runs are known.
+
+    `other_version` says that it is whole, but of a schema version that this code does not read.
+    """
 
     source: str
     reason: str
+    other_version: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def load_results(root: Path) -> Results:
 
     Raises:
         NothingToReport: the folder is not there, or holds no ``run.json``.
-        SchemaError: a block is of another schema version.
+        SchemaError: no block can be read, and at least one is of another schema version.
     """
     if not root.is_dir():
         raise NothingToReport(
@@ -125,15 +129,13 @@ def load_results(root: Path) -> Results:
             f"{root} holds no measured block: no file matches {root}/runs/*/*/*/run.json. "
             f"Measure first (snakemake --cores all), or name another folder with --results DIR."
         )
-    blocks: list[Block] = []
-    unreadable: list[UnreadableBlock] = []
-    for path in paths:
-        source = clean(path.parent.relative_to(root).as_posix())
-        try:
-            blocks.append(Block(_read_record(path), path.parent, source))
-        except UndecodableError as error:
-            unreadable.append(UnreadableBlock(source, f"{source}/run.json cannot be read: {error}"))
-    return Results(root, _duplicates_marked(blocks), tuple(unreadable), *_read_config(root / "config.json"))
+    found = [_read_block(path, root) for path in paths]
+    blocks = [block for block in found if isinstance(block, Block)]
+    unreadable = tuple(block for block in found if isinstance(block, UnreadableBlock))
+    refused = [block for block in unreadable if block.other_version]
+    if refused and not blocks:
+        raise SchemaError(f"No block can be read ({len(unreadable)} found). {refused[0].reason}")
+    return Results(root, _duplicates_marked(blocks), unreadable, *read_config(root / "config.json"))
 
 
 def read_runs(block: Block) -> tuple[RunLogs, ...]:
@@ -162,6 +164,16 @@ def read_runs(block: Block) -> tuple[RunLogs, ...]:
         )
 
     return tuple(logs_of(record) for record in block.record.runs if record.run != WARM_UP_RUN)
+
+
+def _read_block(path: Path, root: Path) -> Block | UnreadableBlock:
+    source = clean(path.parent.relative_to(root).as_posix())
+    try:
+        return Block(_read_record(path), path.parent, source)
+    except UndecodableError as error:
+        return UnreadableBlock(source, f"{source}/run.json cannot be read: {error}")
+    except SchemaError as error:
+        return UnreadableBlock(source, str(error), other_version=True)
 
 
 def _read_record(path: Path) -> BlockRecord:
@@ -197,7 +209,7 @@ def _home(record: BlockRecord) -> str:
     return f"runs/{record.model}/{record.strategy}/cpu{record.cpu_pct:g}-mem{record.mem_pct:g}"
 
 
-def _read_config(path: Path) -> tuple[dict[str, Any] | None, str | None]:
+def read_config(path: Path) -> tuple[dict[str, Any] | None, str | None]:
     """Return the resolved config, or None and why a file that is there cannot be used."""
     if not path.exists():
         return None, None

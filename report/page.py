@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from report.asked import AskedGrid
 from report.claims import verdicts
 from report.errors import ReportError, TableError
 from report.figures import plots
 from report.files import write_whole
 from report.load import load_results
 from report.reference import paper
+from report.scope import cells_of, described
 from report.svg import inline, width_of
 from report.tables import read_tables
 from report.theme import SPARE, STRATEGIES
-from report.view import conditions, downtime, frames, memory, overview, provenance, runs
+from report.view import conditions, downtime, efficiency, frames, memory, overview, provenance, runs, trust
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,18 +65,20 @@ def render(results: Results, tables: Tables, figures: dict[str, FigureView]) -> 
         palette=_palette(),
         figures=figures,
         **_overview(results, tables),
-        **_sections(tables),
+        **_sections(tables, AskedGrid.from_config(results.config)),
+        **_trust(tables),
+        **_runs(results, tables),
         **_provenance(results),
     )
 
 
-def figure_views(tables: Tables, folder: Path) -> dict[str, FigureView]:
-    """Read the figures' files for the page.
+def figure_views(tables: Tables, folder: Path, asked: AskedGrid | None = None) -> dict[str, FigureView]:
+    """Read the figures' files for the page; those over cells are said to lack what of `asked` is not there.
 
     Raises:
         TableError: a figure is missing.
     """
-    return {plot.name: _figure_view(plot, folder / f"{plot.name}.svg") for plot in plots(tables)}
+    return {plot.name: _figure_view(plot, folder / f"{plot.name}.svg") for plot in plots(tables, asked)}
 
 
 def _figure_view(plot: Any, path: Path) -> FigureView:
@@ -113,9 +117,12 @@ def _overview(results: Results, tables: Tables) -> dict[str, Any]:
     }
 
 
-def _sections(tables: Tables) -> dict[str, Any]:
+def _sections(tables: Tables, asked: AskedGrid | None) -> dict[str, Any]:
     return {
+        "reference": described(tables.references),
+        "several_cells": len(cells_of(tables.downtime)) > 1,
         "downtime_grid": downtime.downtime_grid(tables),
+        "cells_grid": downtime.cells_grid(tables, asked),
         "parts_grid": downtime.parts_grid(tables),
         "differences": downtime.differences(tables),
         "memory_grid": memory.memory_grid(tables),
@@ -123,23 +130,41 @@ def _sections(tables: Tables) -> dict[str, Any]:
         "frames_downtime": frames.frames_grid(tables, "downtime"),
         "frames_before": frames.frames_grid(tables, "before"),
         "frames_whole": frames.frames_grid(tables, "whole"),
+    }
+
+
+def _trust(tables: Tables) -> dict[str, Any]:
+    return {
+        "accounts": trust.accounts(tables),
         "conditions_grid": conditions.conditions_grid(tables),
         "flagged_grid": conditions.flagged_grid(tables),
+        "stress_grid": trust.stress_grid(tables),
+        "noise_grid": trust.noise_grid(tables),
+        "clocks_grid": trust.clocks_grid(tables),
+        "clock_blocks_grid": trust.clock_blocks_grid(tables),
+        "efficiency": efficiency.efficiency(tables),
+        "efficiency_grid": efficiency.efficiency_grid(tables),
+        "efficiency_blocks_grid": efficiency.efficiency_blocks_grid(tables),
+    }
+
+
+def _runs(results: Results, tables: Tables) -> dict[str, Any]:
+    return {
         "status_grid": runs.status_grid(tables),
         "reasons_grid": runs.reasons_grid(tables),
         "unmoved": runs.unmoved(tables),
+        "coverage_grid": runs.coverage_grid(results, tables),
+        "missing": runs.missing(results),
+        "asked": AskedGrid.from_config(results.config) is not None,
     }
 
 
 def _provenance(results: Results) -> dict[str, Any]:
     return {
-        "missing": runs.missing(results),
-        "asked": runs.AskedGrid.from_config(results.config) is not None,
         "hosts_grid": provenance.hosts_grid(results.blocks, brief=True),
         "facts_grid": provenance.hosts_grid(results.blocks, brief=False),
         "choices_grid": provenance.choices_grid(results.blocks),
         "models_grid": provenance.models_grid(results.blocks),
-        "clocks_grid": provenance.clocks_grid(results.distinct),
         "blocks_grid": provenance.blocks_grid(results),
         "config": json.dumps(results.config, indent=2) if results.config is not None else None,
     }
@@ -147,7 +172,8 @@ def _provenance(results: Results) -> dict[str, Any]:
 
 def write_page(results: Results, tables: Tables, out: Path) -> None:
     """Render the page from tables and the figures' files, and write it."""
-    page = render(results, tables, figure_views(tables, results.root / "figures"))
+    figures = figure_views(tables, results.root / "figures", AskedGrid.from_config(results.config))
+    page = render(results, tables, figures)
     write_whole(out, page.encode())
 
 

@@ -69,10 +69,12 @@ def _downtime_row(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> dic
     row["service_gap_resolution_ms"] = 1000 / logs.record.fps if logs.record.fps else None
     if to_device is not None:
         row["clock_bound_ms"] = to_device.bound_ns * _MS
-    if steps and found and to_device is not None:
+    if steps and found and to_device is not None and logs.record.fps > 0:
         start_ns, end_ns = steps.learned_ns + to_device.ns, steps.end_ns + to_device.ns
-        row["service_gap_ms"] = fr.service_gap_ms(logs.device_frames, start_ns, end_ns, logs.record.deadline_ms)
-    return row
+        gap = fr.service_gap(logs.device_frames, start_ns, end_ns, logs.record.deadline_ms, logs.record.fps)
+        row["service_gap_ms"] = gap.ms if gap else None
+        row["service_gap_is_lower_bound"] = gap.is_lower_bound if gap else None
+    return row | {"exit_code": logs.record.exit_code, "oom_kills": logs.record.oom_kills}
 
 
 def _frames_rows(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> list[dict[str, Any]]:

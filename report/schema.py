@@ -9,6 +9,7 @@ from report.metrics.conditions import QUANTITIES
 from report.metrics.downtime import Downtime
 from report.metrics.memory import MemoryUse
 from report.provenance import KEYS, ORIGIN, PROVENANCE
+from workers.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,11 @@ DOWNTIME_COLUMNS = (
     *KEYS,
     *(field.name for field in fields(Downtime)),
     "service_gap_ms",
+    "service_gap_is_lower_bound",
     "service_gap_resolution_ms",
     "clock_bound_ms",
+    "exit_code",
+    "oom_kills",
     *PROVENANCE,
 )
 FRAMES_COLUMNS = (
@@ -34,7 +38,7 @@ MEMORY_COLUMNS = (
     *("model", "strategy", "tier", "initial_mb", "additional_mb", "additional_when", "total_mb", "n"),
     *("rest_mb", "rest_low_mb", "rest_high_mb", "peak_mb", "peak_low_mb", "peak_high_mb"),
     *("total_over_initial", "cgroup_initial_mb", "cgroup_total_mb", "initial_from"),
-    *("sources", "commit", "config_hash"),
+    *("cpu_pct", "mem_pct", "sources", "commit", "config_hash"),
 )
 MEMORY_RUNS_COLUMNS = (*KEYS, "tier", *(field.name for field in fields(MemoryUse)), *ORIGIN)
 CONDITIONS_COLUMNS = (
@@ -45,6 +49,17 @@ CONDITIONS_COLUMNS = (
     *PROVENANCE,
 )
 PARTS_COLUMNS = (*KEYS, *("work", "tier", "part", "ms"), *ORIGIN)
+BLOCKS_COLUMNS = (
+    *("model", "strategy", "cpu_pct", "mem_pct", "status", "reason"),
+    *(f"runs_{status.value}" for status in Status),
+    *("setup_s", "warmup_s", "observation_s", "teardown_s", "controller_s", "other_s", "duration_s"),
+    *("observation_share", "stress", "source", "commit", "config_hash", "started_utc"),
+)
+CLOCKS_COLUMNS = (
+    *("model", "strategy", "cpu_pct", "mem_pct", "host"),
+    *("before_offset_us", "before_bound_us", "after_offset_us", "after_bound_us"),
+    *("drift_us", "source"),
+)
 COLUMNS = {
     "downtime": DOWNTIME_COLUMNS,
     "frames": FRAMES_COLUMNS,
@@ -52,13 +67,15 @@ COLUMNS = {
     "conditions": CONDITIONS_COLUMNS,
     "parts": PARTS_COLUMNS,
     "memory_runs": MEMORY_RUNS_COLUMNS,
+    "blocks": BLOCKS_COLUMNS,
+    "clocks": CLOCKS_COLUMNS,
 }
 _TEXT = frozenset(
     (
         *("model", "strategy", "status", "window", "tier", "work"),
         *("part", "additional_when", "initial_from", "reason", "note", "source"),
         *("sources", "commit", "config_hash", "runtime", "started_utc", "choices"),
-        *("host_facts", "out_of_tolerance", "not_measured"),
+        *("host_facts", "out_of_tolerance", "not_measured", "stress", "host"),
     )
 )
 _WHOLE = frozenset(
@@ -66,9 +83,11 @@ _WHOLE = frozenset(
         *("repeat", "run", "session", "from_point", "to_point", "schema_version"),
         *("protocol_version", "n", "offered", "answered", "dropped", "dropped_paused"),
         *("dropped_busy", "dropped_late", "dropped_lost", "dropped_failed"),
+        *("exit_code", "oom_kills"),
+        *(f"runs_{status.value}" for status in Status),
     )
 )
-_FLAGS = frozenset({"dirty", "within_tolerance"})
+_FLAGS = frozenset({"dirty", "within_tolerance", "service_gap_is_lower_bound"})
 
 
 def typed(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -1,7 +1,11 @@
-"""Summaries over runs: DataFrame -> typed rows that figures and the page show. Only ok runs count."""
+"""Summaries over runs: DataFrame -> typed rows that figures and the page show. Only ok runs count.
+
+Each pools all rows that it is given: callers hand in rows of one condition (`report.scope`).
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +22,22 @@ COMPONENTS = ("t_update_ms", "t_initialisation_ms", "t_exec_ms", "t_switch_ms")
 
 @dataclass(frozen=True)
 class DowntimeSummary:
-    """Downtime of a model and strategy in one direction, over all cells of CPU, memory and FPS."""
+    """Downtime of a model and strategy in one direction, all frame rates together.
+
+    `service_gap` is a lower bound where it rests on a run in which service did not come back:
+    `unserved` counts those.
+    """
 
     model: str
     strategy: str
     from_mbps: float
     to_mbps: float
-    cells: int
     downtime: Interval
     outage: Interval
     degraded: Interval
     service_gap: Interval
+    gap_is_lower_bound: bool
+    unserved: int
     gap_resolution_ms: float
     clocks_compared: bool
     components: dict[str, Interval] = field(default_factory=dict)
@@ -78,18 +87,24 @@ class MemoryRow:
     cgroup_initial_mb: float
     cgroup_total_mb: float
     initial_from: str
+    cpu_pct: float
+    mem_pct: float
     sources: str
 
 
 @dataclass(frozen=True)
 class ConditionSummary:
-    """One requested value of one quantity and what was achieved in all runs that asked for it."""
+    """One requested value of one quantity and what was achieved in all runs that asked for it.
+
+    `worst` is the deviation from the request that is largest in size, in the quantity's unit.
+    """
 
     quantity: str
     requested: float
     achieved: Interval
     smallest: float
     largest: float
+    worst: float
     outside: int
     not_measured: int
 
@@ -125,6 +140,11 @@ def directions_of(table: pd.DataFrame) -> list[tuple[float, float]]:
     return sorted(((float(a), float(b)) for a, b in pairs), key=lambda pair: (pair[1] - pair[0], pair))
 
 
+def of_direction(table: pd.DataFrame, pair: tuple[float, float]) -> pd.DataFrame:
+    """Return the rows of one change of speed, (from, to) in Mbit/s."""
+    return table[(table["from_mbps"] == pair[0]) & (table["to_mbps"] == pair[1])]
+
+
 def downtime_summaries(downtime: pd.DataFrame) -> list[DowntimeSummary]:
     """Summarise downtimes by model, strategy and direction."""
     runs = moved(downtime)
@@ -132,7 +152,7 @@ def downtime_summaries(downtime: pd.DataFrame) -> list[DowntimeSummary]:
         _downtime_summary(model, strategy, pair, group)
         for model, strategy, of_both in _groups(runs)
         for pair in directions_of(of_both)
-        if not (group := _of_direction(of_both, pair)).empty
+        if not (group := of_direction(of_both, pair)).empty
     ]
 
 
@@ -185,21 +205,20 @@ def _split(table: pd.DataFrame, *columns: str, sort: bool = True) -> Iterator[tu
     yield from table.groupby(list(columns), sort=sort)
 
 
-def _of_direction(table: pd.DataFrame, pair: tuple[float, float]) -> pd.DataFrame:
-    return table[(table["from_mbps"] == pair[0]) & (table["to_mbps"] == pair[1])]
-
-
 def _downtime_summary(model: str, strategy: str, pair: tuple[float, float], group: pd.DataFrame) -> DowntimeSummary:
+    gap = median_interval(group["service_gap_ms"])
+    bounded = group.loc[group["service_gap_is_lower_bound"].fillna(value=False).astype(bool), "service_gap_ms"]
     return DowntimeSummary(
         model=model,
         strategy=strategy,
         from_mbps=pair[0],
         to_mbps=pair[1],
-        cells=len(group[["cpu_pct", "mem_pct", "fps"]].drop_duplicates()),
         downtime=median_interval(group["downtime_ms"]),
         outage=median_interval(group["outage_ms"]),
         degraded=median_interval(group["degraded_ms"]),
-        service_gap=median_interval(group["service_gap_ms"]),
+        service_gap=gap,
+        gap_is_lower_bound=bool((bounded <= gap.median).any()),
+        unserved=len(bounded),
         gap_resolution_ms=float(group["service_gap_resolution_ms"].max()),
         clocks_compared=bool(group["clock_bound_ms"].notna().any()),
         components={name: median_interval(group[name]) for name in COMPONENTS if group[name].notna().any()},
@@ -231,6 +250,7 @@ def _condition_summary(quantity: str, requested: float, group: pd.DataFrame) -> 
         achieved=median_interval(achieved),
         smallest=float(achieved.min()),
         largest=float(achieved.max()),
+        worst=max((float(value) - requested for value in achieved.dropna()), key=abs, default=math.nan),
         outside=int(flagged.map(lambda names: quantity in names).sum()),
         not_measured=int(achieved.isna().sum()),
     )

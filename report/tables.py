@@ -7,6 +7,7 @@ where a row came from after them.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from report.blocks import block_row, clock_rows
 from report.errors import ReportError, TableError
 from report.files import write_whole
 from report.load import load_results, read_runs
@@ -21,6 +23,8 @@ from report.metrics.conditions import Tolerances
 from report.metrics.memory import table_one
 from report.rows import rows_of_run
 from report.schema import COLUMNS, typed
+from report.scope import Cell, at_reference, references
+from workers.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +42,17 @@ class Tables:
     conditions: pd.DataFrame
     parts: pd.DataFrame
     memory_runs: pd.DataFrame
+    blocks: pd.DataFrame
+    clocks: pd.DataFrame
+
+    @functools.cached_property
+    def references(self) -> dict[str, Cell]:
+        """The condition at which the strategies of each model are compared."""
+        return references(self.downtime)
+
+    def at_reference(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of one of these tables that were measured at the reference condition."""
+        return at_reference(table, self.references)
 
 
 def build_tables(results: Results) -> Tables:
@@ -45,11 +60,14 @@ def build_tables(results: Results) -> Tables:
     tolerances = Tolerances.from_config(results.config)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS if name != "memory"}
     for block in results.blocks:
-        for logs in read_runs(block):
-            for name, row in rows_of_run(block, logs, tolerances):
-                rows[name].append(row)
+        of_runs = [row for logs in read_runs(block) for row in rows_of_run(block, logs, tolerances)]
+        for name, row in of_runs:
+            rows[name].append(row)
+        statuses = [Status(row["status"]) for name, row in of_runs if name == "downtime"]
+        rows["blocks"].append(block_row(block, statuses))
+        rows["clocks"] += clock_rows(block)
     frames = {name: typed(pd.DataFrame(members), COLUMNS[name]) for name, members in rows.items()}
-    frames["memory"] = typed(_with_sources(frames["memory_runs"]), COLUMNS["memory"])
+    frames["memory"] = typed(_table_one(frames["memory_runs"], references(frames["downtime"])), COLUMNS["memory"])
     return Tables(**frames)
 
 
@@ -81,8 +99,9 @@ def _read_table(path: Path, name: str) -> pd.DataFrame:
     return table
 
 
-def _with_sources(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return Table I with the folders, commits and config hashes that each row is made of."""
+def _table_one(runs: pd.DataFrame, of_models: dict[str, Cell]) -> pd.DataFrame:
+    """Return Table I at the reference conditions, with the folders, commits and config hashes behind each row."""
+    runs = at_reference(runs, of_models)
     table = table_one(runs)
     if table.empty:
         return table
@@ -90,7 +109,13 @@ def _with_sources(runs: pd.DataFrame) -> pd.DataFrame:
     origins = (
         runs[runs["status"] == "ok"]
         .groupby(of_row)
-        .agg(sources=("source", _joined), commit=("commit", _joined), config_hash=("config_hash", _joined))
+        .agg(
+            cpu_pct=("cpu_pct", "first"),
+            mem_pct=("mem_pct", "first"),
+            sources=("source", _joined),
+            commit=("commit", _joined),
+            config_hash=("config_hash", _joined),
+        )
     )
     return table.merge(origins.reset_index(), on=of_row, how="left")
 

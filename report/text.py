@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from report.metrics.statistics import Interval, Rate
 
 NONE = "\N{EN DASH}"
-_SPACE = "\N{NO-BREAK SPACE}"  # between a number and its unit
+SPACE = "\N{NO-BREAK SPACE}"  # between a number and its unit
 TIMES = "\N{MULTIPLICATION SIGN}"
 _SECOND_MS = 1000.0
 
@@ -31,7 +31,19 @@ def duration(ms: float) -> str:
     if math.isnan(ms):
         return NONE
     in_s = abs(ms) >= _SECOND_MS
-    return f"{digits(ms / _SECOND_MS)}{_SPACE}s" if in_s else f"{digits(ms)}{_SPACE}ms"
+    return f"{digits(ms / _SECOND_MS)}{SPACE}s" if in_s else f"{digits(ms)}{SPACE}ms"
+
+
+def wall_time(seconds: float) -> str:
+    """Return a time as one waits for it: seconds, then minutes, then hours."""
+    if math.isnan(seconds):
+        return NONE
+    minutes = round(seconds / 60)
+    if seconds < 2 * 60:
+        return f"{digits(seconds)}{SPACE}s"
+    if minutes < 2 * 60:
+        return f"{minutes}{SPACE}min"
+    return f"{minutes // 60}{SPACE}h {minutes % 60}{SPACE}min"
 
 
 def durations(interval: Interval) -> str:
@@ -43,7 +55,7 @@ def durations(interval: Interval) -> str:
     in_s = abs(interval.median) >= _SECOND_MS
     scale, unit = (_SECOND_MS, "s") if in_s else (1.0, "ms")
     median, low, high = (digits(v / scale) for v in (interval.median, interval.low, interval.high))
-    return f"{median}{_SPACE}{unit} [{low}, {high}]"
+    return f"{median}{SPACE}{unit} [{low}, {high}]"
 
 
 def factor(interval: Interval) -> str:
@@ -70,7 +82,7 @@ def percent(share: float) -> str:
         return NONE
     points = 100 * share
     coarse = points in {0.0, 100.0} or 10 <= points <= 90  # noqa: PLR2004 - near the ends decimals matter
-    return f"{points:.{0 if coarse else 1}f}{_SPACE}%"
+    return f"{points:.{0 if coarse else 1}f}{SPACE}%"
 
 
 def rate(value: Rate) -> str:
@@ -87,7 +99,7 @@ def megabytes(value: float) -> str:
 
 def speed(mbps: float) -> str:
     """Return a link speed."""
-    return f"{mbps:g}{_SPACE}Mbit/s"
+    return f"{mbps:g}{SPACE}Mbit/s"
 
 
 def direction(from_mbps: float, to_mbps: float) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tests.synthetic import RunSpec, Work, write_block
 from workers.records import Conditions, Status
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ONE = {"edge": 760.0, "cloud": 905.0}
+OOM = "the edge's container was killed: out of memory (exit code 137, oom_kill 1)"
 TWO = {"edge": 1490.0, "cloud": 1780.0}
 RESTART_PARTS = {
     "edge_pause_ms": 40.0,
@@ -46,7 +47,8 @@ def spec_of(strategy: str, rng: random.Random, base: RunSpec) -> RunSpec:
             return replace(base, works=(work,), stopped_ms=0.2, resumed_ms=done + 1, routed_ms=done + 0.8)
         case "switch-a1" | "switch-a2":
             memory = TWO if strategy == "switch-a1" else {k: v * 1.02 for k, v in ONE.items()}
-            return replace(base, routed_ms=0.31 * vary**3, rearmed_ms=2, rest_mb=memory, peak_mb=memory)
+            between_frames = replace(base, before_ms=2013.0)
+            return replace(between_frames, routed_ms=0.31 * vary**3, rearmed_ms=2, rest_mb=memory, peak_mb=memory)
         case "switch-b1":
             work = Work("launch", 3500 * vary, {"edge_container_ms": 240.0, **RESTART_PARTS})
             return replace(base, works=(work,), routed_ms=3500 * vary + 0.4, busy_every=4, peak_mb=TWO)
@@ -55,44 +57,94 @@ def spec_of(strategy: str, rng: random.Random, base: RunSpec) -> RunSpec:
             return replace(base, works=(work,), routed_ms=395 * vary + 0.3, busy_every=3)
 
 
-def write_grid(root: Path, *, repeats: int = 6) -> None:
-    """Write a grid of two models, six strategies, three frame rates and three cells."""
+@dataclass(frozen=True)
+class Levels:
+    """What a made-up grid is measured at."""
+
+    models: tuple[str, ...] = ("mobilenetv2", "vgg19")
+    cpu_pct: tuple[float, ...] = (100.0, 50.0)
+    mem_pct: tuple[float, ...] = (100.0, 50.0, 10.0)
+    fps: tuple[float, ...] = (5.0, 10.0, 20.0)
+
+
+FULL = Levels(cpu_pct=(100.0, 75.0, 50.0, 25.0), mem_pct=(100.0, 75.0, 50.0, 25.0, 10.0), fps=(5.0, 10.0, 15.0, 20.0))
+STRATEGIES = ("pause-resume", "pause-resume-inprocess", "switch-a1", "switch-a2", "switch-b1", "switch-b2")
+NOT_MEASURED = ("switch-b1", 50.0, 50.0)
+ALL_FAILED = ("switch-b2", 50.0, 50.0)
+OF_ANOTHER_VERSION = ("switch-a2", 50.0, 50.0)
+
+
+def write_grid(root: Path, *, repeats: int = 6, levels: Levels | None = None) -> None:
+    """Write a grid of six strategies with cells and runs of every status.
+
+    With 10 % of the memory nothing can be run; of one strategy each a cell was not measured, failed, or stands
+    in the logs of another schema version.
+    """
+    levels = levels or Levels()
     rng = random.Random(7)
-    strategies = ["pause-resume", "pause-resume-inprocess", "switch-a1", "switch-a2", "switch-b1", "switch-b2"]
-    for model in ("mobilenetv2", "vgg19"):
-        for strategy in strategies:
-            for cpu_pct, mem_pct in ((100.0, 100.0), (50.0, 100.0), (100.0, 10.0)):
-                write_block(
-                    root,
-                    _specs(strategy, rng, repeats, infeasible=mem_pct == 10),
-                    model=model,
-                    strategy=strategy,
-                    cpu_pct=cpu_pct,
-                    mem_pct=mem_pct,
-                )
+    for model in levels.models:
+        for strategy in STRATEGIES:
+            for cpu_pct in levels.cpu_pct:
+                for mem_pct in levels.mem_pct:
+                    _write_cell(root, (model, strategy, cpu_pct, mem_pct), _runs(strategy, rng, repeats, levels))
     config = {
-        "models": {"mobilenetv2": {}, "vgg19": {}},
-        "strategies": strategies,
-        "cpu_pct": [100.0, 50.0, 25.0],
-        "mem_pct": [100.0, 10.0],
-        "fps": [5.0, 10.0, 20.0],
+        "models": {model: {} for model in levels.models},
+        "strategies": STRATEGIES,
+        "cpu_pct": levels.cpu_pct,
+        "mem_pct": levels.mem_pct,
+        "fps": levels.fps,
         "repeats": repeats,
         "network": {"speeds_mbps": [20.0, 5.0], "delay_ms": 20.0},
     }
     (root / "config.json").write_text(json.dumps(config))
 
 
-def _specs(strategy: str, rng: random.Random, repeats: int, *, infeasible: bool) -> list[RunSpec]:
-    specs = []
-    for repeat in range(1, repeats + 1):
-        for fps in (5.0, 10.0, 20.0):
+def _runs(strategy: str, rng: random.Random, repeats: int, levels: Levels) -> list[RunSpec]:
+    runs = []
+    for fps in levels.fps:
+        for repeat in range(1, repeats + 1):
             for from_mbps, to_mbps in ((20.0, 5.0), (5.0, 20.0)):
                 base = RunSpec(fps=fps, from_mbps=from_mbps, to_mbps=to_mbps, repeat=repeat, rest_mb=ONE, peak_mb=ONE)
-                specs.append(spec_of(strategy, rng, base))
-    if infeasible:
-        reason = "the edge's container was killed: out of memory (exit code 137, oom_kill 1)"
-        return [replace(spec, status=Status.INFEASIBLE, reason=reason) for spec in specs]
-    specs[3] = replace(specs[3], status=Status.FAILED, reason="agent on edge (198.18.0.12) went silent for 5 s")
-    specs[4] = replace(specs[4], routed_ms=None, resumed_ms=None)
-    specs[5] = replace(specs[5], achieved=Conditions(5.0, 14.1, 20.2, 99, 99, specs[5].fps))
-    return specs
+                runs.append(spec_of(strategy, rng, base))
+    return runs
+
+
+def _write_cell(root: Path, block: tuple[str, str, float, float], runs: list[RunSpec]) -> None:
+    model, strategy, cpu_pct, mem_pct = block
+    cell = (strategy, cpu_pct, mem_pct)
+    if cell == NOT_MEASURED:
+        return
+    others: dict[str, Any] = {"stress": _stress(cpu_pct, mem_pct)} if min(cpu_pct, mem_pct) < 100 else {}
+    if cell == OF_ANOTHER_VERSION:
+        others["schema_version"] = 99
+    if mem_pct <= 10:
+        runs = [replace(run, status=Status.INFEASIBLE, reason=OOM, exit_code=137, oom_kills=1) for run in runs]
+    elif cell == ALL_FAILED:
+        runs = [replace(run, status=Status.FAILED, reason="edge: no agent answered in two sessions") for run in runs]
+    else:
+        runs = _with_troubles(runs, strategy)
+    write_block(root, runs, model=model, strategy=strategy, cpu_pct=cpu_pct, mem_pct=mem_pct, **others)
+
+
+def _with_troubles(runs: list[RunSpec], strategy: str) -> list[RunSpec]:
+    """Give a block a run each that failed, is invalid, was out of tolerance, or never served again."""
+    runs = list(runs)
+    runs[1] = replace(runs[1], lost_after_ms=0.0)
+    runs[3] = replace(runs[3], status=Status.FAILED, reason="agent on edge (198.18.0.12) went silent for 5 s")
+    runs[4] = replace(runs[4], routed_ms=None, resumed_ms=None)
+    runs[5] = replace(runs[5], achieved=Conditions(5.0, 14.1, 20.2, 99, 99, runs[5].fps))
+    if strategy == "switch-a1":
+        fell_back = "the standby had died; frames were served on with a pipeline built anew"
+        runs[2] = replace(runs[2], status=Status.FAILED, reason=fell_back, measured=True, routed_ms=2900.0)
+    return runs
+
+
+def _stress(cpu_pct: float, mem_pct: float) -> dict[str, float | str]:
+    return {
+        "tool": "stress-ng 0.15.06",
+        "set_s": 2.1,
+        "cpu_taken_pct": 100 - cpu_pct,
+        "mem_taken_bytes": (100 - mem_pct) * 8e7,
+        "cpu_pct": cpu_pct - 0.7,
+        "mem_pct": mem_pct + 0.4,
+    }

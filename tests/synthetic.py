@@ -63,11 +63,15 @@ class RunSpec:
     moved: bool = True
     status: Status = Status.OK
     reason: str | None = None
+    measured: bool = False  # a run that failed has its logs all the same: service went on
     before_ms: float = 2000.0
     after_ms: float = 3000.0
     latency_ms: float = 60.0
     deadline_ms: float = 1000.0
     busy_every: int = 0  # within the downtime every n-th frame is dropped as busy
+    lost_after_ms: float | None = None  # from then on nothing comes back any more
+    exit_code: int | None = None
+    oom_kills: int = 0
     rest_mb: dict[str, float] = field(default_factory=lambda: {"edge": 700.0, "cloud": 900.0})
     peak_mb: dict[str, float] = field(default_factory=lambda: {"edge": 700.0, "cloud": 900.0})
     achieved: Conditions | None = None
@@ -127,10 +131,16 @@ def frames(spec: RunSpec, run: int, t0_ns: int) -> tuple[list[DeviceFrame], list
             in_downtime += 1
             if spec.busy_every and in_downtime % spec.busy_every == 0:
                 outcome = Outcome.BUSY
+        if outcome is Outcome.ANSWERED and spec.lost_after_ms is not None and after_ms >= spec.lost_after_ms:
+            device.append(DeviceFrame(run, number, offered_ns + to_device, Outcome.LOST))
+            edge.append(EdgeFrame(run, number, offered_ns + MS, Outcome.LOST, 16, "c1"))
+            continue
         answered = outcome is Outcome.ANSWERED
         settled_ns = offered_ns + round((spec.latency_ms if answered else 1) * MS)
         device.append(DeviceFrame(run, number, offered_ns + to_device, outcome, settled_ns + to_device, 16, 3))
-        edge.append(EdgeFrame(run, number, offered_ns + MS, outcome, 16, "c1", settled_ns - MS // 2))
+        at_cloud_ns = offered_ns + CLOCKS["cloud"] - CLOCKS["edge"] + 30 * MS
+        stamps = {"cloud_received_ns": at_cloud_ns, "tail_done_ns": at_cloud_ns + 20 * MS} if answered else {}
+        edge.append(EdgeFrame(run, number, offered_ns + MS, outcome, 16, "c1", settled_ns - MS // 2, **stamps))
     return device, edge
 
 
@@ -173,6 +183,8 @@ def run_record(spec: RunSpec, run: int, cpu_pct: float, mem_pct: float) -> RunRe
         achieved=spec.achieved or close,
         deadline_ms=spec.deadline_ms,
         started_utc=f"2026-11-23T20:{run // 60 % 60:02d}:{run % 60:02d}Z",
+        exit_code=spec.exit_code,
+        oom_kills=spec.oom_kills,
     )
 
 
@@ -201,7 +213,7 @@ def write_block(
         )
     }
     for run, spec in enumerate(specs, start=1):
-        if spec.status in {Status.INFEASIBLE, Status.FAILED}:
+        if spec.status is Status.INFEASIBLE or (spec.status is Status.FAILED and not spec.measured):
             continue
         t0_ns = CLOCKS["edge"] + run * RUN_LENGTH_NS
         device, edge = frames(spec, run, t0_ns)

@@ -24,11 +24,12 @@ class State(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One figure of ours that decides a claim for one model (and strategy)."""
+    """One figure of ours that decides a claim for one model (and strategy), and the condition it was taken at."""
 
     subject: str
     state: State
     figure: str
+    condition: str
 
 
 def worst(states: Iterable[State]) -> State:

@@ -1,4 +1,4 @@
-"""Claims about the frames offered during the downtime of dynamic switching."""
+"""Claims about the frames offered during the downtime of dynamic switching, at the reference condition."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from report import text
 from report.claims.decision import Finding, State
 from report.metrics.statistics import wilson
+from report.scope import condition
 from report.summaries import good, models_of, of
 
 if TYPE_CHECKING:
@@ -21,16 +22,7 @@ _SCENARIO_B = ("switch-b1", "switch-b2")
 
 def served(tables: Tables) -> list[Finding]:
     """Some frames offered during the downtime are answered."""
-    counts = {subject: totals(frames, "answered", "offered") for subject, frames in _during(tables).items()}
-    return [
-        Finding(
-            subject,
-            _any(answered, offered),
-            f"{answered:,} of {text.plural(offered, 'frame')} answered, {text.rate(wilson(answered, offered))}",
-        )
-        for subject, (answered, offered) in counts.items()
-        if offered
-    ]
+    return [_served(subject, frames) for subject, frames in _during(tables).items() if frames["offered"].sum()]
 
 
 def more_dropped_at_higher_fps(tables: Tables) -> list[Finding]:
@@ -45,11 +37,17 @@ def totals(frames: pd.DataFrame, *columns: str) -> tuple[int, ...]:
 
 
 def _during(tables: Tables) -> dict[str, pd.DataFrame]:
-    frames = good(tables.frames)
+    frames = good(tables.at_reference(tables.frames))
     frames = frames[frames["window"] == "downtime"]
     return {
         f"{model}, {strategy}": of(frames, model, strategy) for model in models_of(frames) for strategy in _SCENARIO_B
     }
+
+
+def _served(subject: str, frames: pd.DataFrame) -> Finding:
+    answered, offered = totals(frames, "answered", "offered")
+    figure = f"{answered:,} of {text.plural(offered, 'frame')} answered, {text.rate(wilson(answered, offered))}"
+    return Finding(subject, _any(answered, offered), figure, condition(frames))
 
 
 def _any(answered: int, offered: int) -> State:
@@ -69,4 +67,4 @@ def _fps(subject: str, frames: pd.DataFrame) -> Finding | None:
     elif fast.high < slow.low:
         state = State.DOES_NOT_HOLD
     figure = f"{text.rate(slow)} at {rates[0]:g} FPS, {text.rate(fast)} at {rates[-1]:g} FPS"
-    return Finding(subject, state, figure)
+    return Finding(subject, state, figure, condition(frames))

@@ -8,7 +8,8 @@ from report import text
 from report.claims.decision import Finding, State
 from report.metrics.memory import noise_mb
 from report.metrics.statistics import FEWEST
-from report.summaries import MemoryRow, memory_rows, models_of
+from report.scope import condition
+from report.summaries import MemoryRow, good, memory_rows, models_of, of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,12 @@ _B2 = "switch-b2"
 
 def b2_memory(tables: Tables) -> list[Finding]:
     """B2's peak is the baseline's memory at rest, up to noise."""
-    return [_b2_memory(row) for row in memory_rows(tables.memory) if row.strategy == _B2]
+    runs = good(tables.at_reference(tables.memory_runs))
+    return [
+        _b2_memory(row, condition(of(runs, row.model, _B2)))
+        for row in memory_rows(tables.memory)
+        if row.strategy == _B2
+    ]
 
 
 def infeasible(tables: Tables) -> list[Finding]:
@@ -30,7 +36,7 @@ def infeasible(tables: Tables) -> list[Finding]:
     return [_infeasible(model, low[low["model"] == model]) for model in models_of(low)]
 
 
-def _b2_memory(row: MemoryRow) -> Finding:
+def _b2_memory(row: MemoryRow, where: str) -> Finding:
     limit_mb = row.initial_mb + noise_mb(row.initial_mb)
     state = State.UNDECIDED
     if row.initial_from != _B2 and row.n >= FEWEST:  # otherwise there is nothing, or too little, to compare
@@ -42,7 +48,7 @@ def _b2_memory(row: MemoryRow) -> Finding:
         f"{text.megabytes(row.total_mb)} MB at its peak against {text.megabytes(row.initial_mb)} MB of "
         f"{row.initial_from} at rest: {row.total_over_initial:.2f}{text.TIMES} (n = {row.n})"
     )
-    return Finding(f"{row.model}, {row.tier}", state, figure)
+    return Finding(f"{row.model}, {row.tier}", state, figure, where)
 
 
 def _infeasible(model: str, runs: pd.DataFrame) -> Finding:
@@ -50,4 +56,9 @@ def _infeasible(model: str, runs: pd.DataFrame) -> Finding:
     state = State.UNDECIDED
     if bool(refused) != bool(ran):
         state = State.HOLDS if refused else State.DOES_NOT_HOLD
-    return Finding(model, state, f"{refused} of {text.plural(len(runs), 'run')} infeasible, {ran} ran")
+    other = len(runs) - refused - ran
+    figure = f"{refused} of {text.plural(len(runs), 'run')} infeasible, {ran} ran"
+    killed = int(runs.loc[runs["status"] == "infeasible", "oom_kills"].fillna(0).gt(0).sum())
+    evidence = f"; the kernel killed for want of memory in {killed}" if killed else ""
+    lost = f"; {other} failed for another reason or cannot be read" if other else ""
+    return Finding(model, state, f"{figure}{evidence}{lost}", condition(runs))

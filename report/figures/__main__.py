@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from report.asked import AskedGrid
 from report.errors import ReportError
 from report.figures import plots
 from report.files import write_whole
+from report.load import read_config
 from report.tables import read_tables
 
 if TYPE_CHECKING:
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
     from report.tables import Tables
 
 
-def write_figures(tables: Tables, folder: Path) -> None:
+def write_figures(tables: Tables, folder: Path, asked: AskedGrid | None = None) -> None:
     """Write every figure as ``<name>.svg`` and ``<name>.pdf``."""
-    for plot in plots(tables):
+    for plot in plots(tables, asked):
         for kind, data in plot.render().items():
             write_whole(folder / f"{plot.name}.{kind}", data)
 
@@ -31,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder that holds tables/")
     arguments = parser.parse_args(argv)
     try:
-        write_figures(read_tables(arguments.results / "tables"), arguments.results / "figures")
+        config, _ = read_config(arguments.results / "config.json")
+        tables = read_tables(arguments.results / "tables")
+        write_figures(tables, arguments.results / "figures", AskedGrid.from_config(config))
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1

@@ -58,6 +58,20 @@ def panels(
     return figure, by_label
 
 
+def labels(found: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """Return the distinct row and column labels of panels, in order."""
+    pairs = list(found)
+    return list(dict.fromkeys(row for row, _ in pairs)), list(dict.fromkeys(column for _, column in pairs))
+
+
+def outer_labels(axes: dict[Any, Axes], rows: list[str], columns: list[str], x: str, y: str) -> None:
+    """Label the axes at the left and at the bottom of a grid of panels."""
+    for column in columns:
+        axes[rows[-1], column].set_xlabel(x)
+    for row in rows:
+        axes[row, columns[0]].set_ylabel(y)
+
+
 def look() -> Any:
     """Return the context in which figures are drawn and saved."""
     settings: dict[Any, Any] = {**sns.axes_style("white"), **sns.plotting_context("paper"), **_LOOK}

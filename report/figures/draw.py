@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib.lines import Line2D
 
 from report.figures import canvas
 from report.text import TIMES
-from report.theme import INK, MUTED, ordered, part_colour, style
+from report.theme import INK, MUTED, RULE, Style, ordered, part_colour, style
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from report.figures.numbers import DowntimeSeries, DropPoint, GridPoint, PartBar, TradeOff
+    from report.figures.numbers import DowntimeSeries, DropPoint, PartBar, TradeOff
     from report.metrics.statistics import Interval
 
 _LEGEND_COLUMN_INCHES = 3.0
-_MEMORY_SHADES = ("#0b5fa5", "#2089c9", "#0a7a58", "#a16207", "#c2410c")
+_NO_FRAME = -14.0  # where on the axis of drop rates stands what has none (%)
 
 
 def downtime_overview(series: Sequence[DowntimeSeries]) -> Figure:
     """Draw downtimes on a log axis: dots are runs, the bar is the median with its interval."""
-    rows, columns = _labels(one.panel for one in series)
+    rows, columns = canvas.labels(one.panel for one in series)
     strategies = ordered(one.strategy for one in series)[::-1]
     height = 0.42 * len(strategies) + 0.6
     figure, axes = canvas.panels(rows, columns, width=4.6, height=height)
@@ -56,57 +56,41 @@ def downtime_overview(series: Sequence[DowntimeSeries]) -> Figure:
     return figure
 
 
-def downtime_grid(points: Sequence[GridPoint]) -> Figure:
-    """Draw the downtime over CPU availability, one colour a memory availability, as Fig. 11 to 13 do."""
-    rows, columns = _labels((f"{p.panel[0]}, {p.strategy}", p.panel[1]) for p in points)
-    figure, axes = canvas.panels(rows, columns, width=4.2, height=2.5)
-    levels = sorted({point.mem_pct for point in points}, reverse=True)
-    cpus = sorted({point.cpu_pct for point in points})
-    for point in points:
-        panel = axes[f"{point.panel[0]}, {point.strategy}", point.panel[1]]
-        index = levels.index(point.mem_pct)
-        place = cpus.index(point.cpu_pct) + (index - (len(levels) - 1) / 2) * 0.7 / len(levels)
-        colour = _MEMORY_SHADES[index % len(_MEMORY_SHADES)]
-        spread = [place + offset for offset in canvas.spread(len(point.values), 0.3 / len(levels))]
-        panel.scatter(spread, point.values, s=10, color=colour, alpha=0.45, linewidths=0, zorder=2)
-        _median_on_y(panel, point.median, place, colour, "s")
-    for panel in axes.values():
-        panel.set_xticks(range(len(cpus)), [f"{cpu:g} %" for cpu in cpus])
-        panel.set_xlim(-0.6, len(cpus) - 0.4)
-        panel.set_ylim(bottom=0)
-        panel.grid(visible=False, axis="x")
-    _outer_labels(axes, rows, columns, "CPU availability", "downtime (ms)")
-    marks = [
-        _mark(f"{level:g} % memory", _MEMORY_SHADES[index % len(_MEMORY_SHADES)], "s")
-        for index, level in enumerate(levels)
-    ]
-    _legend(figure, marks)
-    return figure
-
-
 def drop_rates(points: Sequence[DropPoint]) -> Figure:
-    """Draw the drop rate during the downtime over the frame rate, one line a strategy."""
-    rows, columns = _labels(point.panel for point in points)
-    figure, axes = canvas.panels(rows, columns, width=4.6, height=2.8)
+    """Draw the drop rate over the frame rate with its interval, one line a strategy and one row a window.
+
+    Where no frame was offered there is no rate: hollow marks on a line of their own say so.
+    """
+    rows, columns = canvas.labels(point.panel for point in points)
+    figure, axes = canvas.panels(rows, columns, width=4.6, height=2.7)
     strategies = ordered(point.strategy for point in points)
-    for (label, strategy), group in _grouped(points):
-        colour, marker = style(strategy).light, style(strategy).marker
-        shift = (strategies.index(strategy) - (len(strategies) - 1) / 2) * 0.15
-        x = [point.fps + shift for point in group]
-        y = [100 * point.rate.rate for point in group]
-        below = [100 * (point.rate.rate - point.rate.low) for point in group]
-        above = [100 * (point.rate.high - point.rate.rate) for point in group]
-        axes[label].errorbar(
-            x, y, yerr=[below, above], color=colour, marker=marker, ms=5, lw=1.3, capsize=2.5, elinewidth=1
-        )
     rates = sorted({point.fps for point in points})
+    apart = 0.04 * max(rates[-1] - rates[0], 2.0)
+    for (label, strategy), group in _grouped(points):
+        shift = (strategies.index(strategy) - (len(strategies) - 1) / 2) * apart
+        _drop_line(axes[label], style(strategy), [point for point in group if point.offered], shift)
+        none = [point.fps + shift for point in group if not point.offered]
+        colour, marker = style(strategy).light, style(strategy).marker
+        axes[label].plot(none, [_NO_FRAME] * len(none), marker, mfc="none", mec=colour, mew=1.1, ms=5, ls="none")
     for panel in axes.values():
-        panel.set_ylim(-4, 104)
-        panel.set_xlim(rates[0] - 1.5, rates[-1] + 1.5)
+        panel.axhline(_NO_FRAME / 2, color=RULE, lw=0.8)
+        panel.set_ylim(1.6 * _NO_FRAME, 104)
+        panel.set_yticks([_NO_FRAME, 0, 25, 50, 75, 100], ["no frame offered", "0", "25", "50", "75", "100"])
+        panel.set_xlim(rates[0] - 4 * apart, rates[-1] + 4 * apart)
         panel.set_xticks(rates, [f"{fps:g}" for fps in rates])
-    _outer_labels(axes, rows, columns, "frames offered per second", "dropped during the downtime (%)")
+    canvas.outer_labels(axes, rows, columns, "frames offered per second", "dropped (%)")
     _legend(figure, [_mark(style(s).name, style(s).light, style(s).marker) for s in strategies])
     return figure
+
+
+def _drop_line(panel: Axes, look: Style, points: Sequence[DropPoint], shift: float) -> None:
+    x = [point.fps + shift for point in points]
+    y = [100 * point.rate.rate for point in points]
+    below = [100 * (point.rate.rate - point.rate.low) for point in points]
+    above = [100 * (point.rate.high - point.rate.rate) for point in points]
+    panel.errorbar(
+        x, y, yerr=[below, above], color=look.light, marker=look.marker, ms=5, lw=1.3, capsize=2.5, elinewidth=1
+    )
 
 
 def trade_off(points: Sequence[TradeOff], paper: Sequence[TradeOff]) -> Figure:
@@ -164,11 +148,6 @@ def _grouped(points: Sequence[DropPoint]) -> Iterable[tuple[tuple[tuple[str, str
         yield label, sorted(group, key=lambda point: point.fps)
 
 
-def _labels(found: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    pairs = list(found)
-    return list(dict.fromkeys(row for row, _ in pairs)), list(dict.fromkeys(column for _, column in pairs))
-
-
 def _median_on_x(panel: Axes, median: Interval, y: float, colour: str, marker: str) -> None:
     if not math.isnan(median.low):
         panel.plot([median.low, median.high], [y, y], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
@@ -179,13 +158,6 @@ def _median_on_y(panel: Axes, median: Interval, x: float, colour: str, marker: s
     if not math.isnan(median.low):
         panel.plot([x, x], [median.low, median.high], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
     panel.plot(x, median.median, marker, color=colour, ms=size, mec="white", mew=0.6, zorder=5, ls="none")
-
-
-def _outer_labels(axes: dict[Any, Axes], rows: list[str], columns: list[str], x: str, y: str) -> None:
-    for column in columns:
-        axes[rows[-1], column].set_xlabel(x)
-    for row in rows:
-        axes[row, columns[0]].set_ylabel(y)
 
 
 def _mark(label: str, colour: str, marker: str, size: float = 6) -> Line2D:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from report import text
+from report.cells import cell_summaries
 from report.metrics.statistics import Interval, Rate, median_interval, wilson
 from report.reference import paper
 from report.summaries import (
@@ -15,6 +16,7 @@ from report.summaries import (
     models_of,
     moved,
     of,
+    of_direction,
     part_summaries,
     strategies_of,
 )
@@ -22,9 +24,11 @@ from report.summaries import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from report.asked import AskedGrid
     from report.tables import Tables
 
 Panel = tuple[str, str]  # row and column label
+WINDOWS = {"downtime": "during the downtime", "whole": "whole run"}
 
 
 @dataclass(frozen=True)
@@ -39,20 +43,21 @@ class DowntimeSeries:
 
 
 @dataclass(frozen=True)
-class GridPoint:
-    """Downtime of one cell of CPU and memory availability."""
+class GridCell:
+    """One cell of CPU and memory availability: its median downtime, or the state that stands for it."""
 
     panel: Panel
     strategy: str
     cpu_pct: float
     mem_pct: float
-    values: tuple[float, ...]
     median: Interval
+    state: str
+    left_out: int
 
 
 @dataclass(frozen=True)
 class DropPoint:
-    """Drop rate during the downtime at one frame rate."""
+    """Drop rate within a window at one frame rate; the rate is NaN where no frame was offered."""
 
     panel: Panel
     strategy: str
@@ -82,8 +87,8 @@ class PartBar:
 
 
 def downtime_series(tables: Tables) -> list[DowntimeSeries]:
-    """Return the overview: one panel a model and direction, one series a strategy."""
-    runs = moved(tables.downtime)
+    """Return the overview at the reference condition: one panel a model and direction, one series a strategy."""
+    runs = moved(tables.at_reference(tables.downtime))
     reference = paper().downtime
     return [
         DowntimeSeries(
@@ -96,46 +101,45 @@ def downtime_series(tables: Tables) -> list[DowntimeSeries]:
         for model in models_of(runs)
         for pair in directions_of(runs)
         for strategy in strategies_of(runs)
-        if (values := _of_direction(of(runs, model, strategy), pair)["downtime_ms"].tolist())
+        if (values := of_direction(of(runs, model, strategy), pair)["downtime_ms"].tolist())
     ]
 
 
-def grid_points(tables: Tables, strategies: tuple[str, ...]) -> list[GridPoint]:
-    """Return the downtime of some strategies cell by cell."""
-    runs = moved(tables.downtime)
+def grid_cells(tables: Tables, strategies: tuple[str, ...], asked: AskedGrid | None = None) -> list[GridCell]:
+    """Return the downtime of some strategies cell by cell; frame rates are pooled."""
     return [
-        GridPoint(
-            panel=(model, text.direction(*pair)),
-            strategy=strategy,
-            cpu_pct=cpu_pct,
-            mem_pct=mem_pct,
-            values=tuple(values),
-            median=median_interval(values),
+        GridCell(
+            panel=(f"{found.model}, {found.strategy}", text.direction(found.from_mbps, found.to_mbps)),
+            strategy=found.strategy,
+            cpu_pct=found.cell.cpu_pct,
+            mem_pct=found.cell.mem_pct,
+            median=found.downtime,
+            state=found.state,
+            left_out=found.left_out,
         )
-        for model in models_of(runs)
-        for strategy in strategies
-        for pair in directions_of(runs)
-        for cpu_pct, mem_pct, values in _cells(_of_direction(of(runs, model, strategy), pair))
+        for found in cell_summaries(tables.downtime, asked)
+        if found.strategy in strategies
     ]
 
 
 def drop_points(tables: Tables, *, to_faster: bool) -> list[DropPoint]:
-    """Return drop rates during the downtime of changes to the faster (or the slower) speed."""
-    frames = good(tables.frames)
-    frames = frames[(frames["window"] == "downtime") & (frames["offered"] > 0)]
+    """Return drop rates of changes to the faster (or slower) speed at the reference condition, by window and model."""
+    frames = good(tables.at_reference(tables.frames))
     rows = frames[(frames["to_mbps"] > frames["from_mbps"]) == to_faster]
+    several = len(directions_of(rows)) > 1
     return [
-        DropPoint((text.direction(*pair), model), strategy, fps, wilson(dropped, offered), offered)
-        for model in models_of(rows)
+        DropPoint((f"{shown}, {text.direction(*pair)}" if several else shown, model), strategy, fps, rate, offered)
+        for window, shown in WINDOWS.items()
         for pair in directions_of(rows)
+        for model in models_of(rows)
         for strategy in strategies_of(rows)
-        for fps, dropped, offered in _by_fps(_of_direction(of(rows, model, strategy), pair))
+        for fps, rate, offered in _by_fps(of_direction(of(rows[rows["window"] == window], model, strategy), pair))
     ]
 
 
 def trade_offs(tables: Tables) -> list[TradeOff]:
-    """Return memory on the edge against downtime, for each model and strategy."""
-    runs = moved(tables.downtime)
+    """Return memory on the edge against downtime at the reference condition, for each model and strategy."""
+    runs = moved(tables.at_reference(tables.downtime))
     found = (
         TradeOff(
             row.model,
@@ -150,30 +154,18 @@ def trade_offs(tables: Tables) -> list[TradeOff]:
 
 
 def part_bars(tables: Tables) -> list[PartBar]:
-    """Return what each tier spent its time on while the new partition was prepared."""
+    """Return what each tier spent its time on at the reference condition while the new partition was prepared."""
     bars: dict[tuple[str, str, str], list[tuple[str, float]]] = {}
-    for part in part_summaries(tables.parts):
+    for part in part_summaries(tables.at_reference(tables.parts)):
         key = (part.model, part.strategy, part.tier)
         bars.setdefault(key, []).append((part.part, part.took.median))
     return [PartBar(*key, tuple(parts)) for key, parts in bars.items()]
 
 
-def _of_direction(table: pd.DataFrame, pair: tuple[float, float]) -> pd.DataFrame:
-    return table[(table["from_mbps"] == pair[0]) & (table["to_mbps"] == pair[1])]
-
-
-def _cells(runs: pd.DataFrame) -> list[tuple[float, float, list[float]]]:
-    cells = runs[["cpu_pct", "mem_pct"]].drop_duplicates().sort_values(["cpu_pct", "mem_pct"])
-    return [
-        (cpu, mem, runs[(runs["cpu_pct"] == cpu) & (runs["mem_pct"] == mem)]["downtime_ms"].tolist())
-        for cpu, mem in zip(cells["cpu_pct"].tolist(), cells["mem_pct"].tolist(), strict=True)
-    ]
-
-
-def _by_fps(frames: pd.DataFrame) -> list[tuple[float, int, int]]:
+def _by_fps(frames: pd.DataFrame) -> list[tuple[float, Rate, int]]:
     pooled = frames.groupby("fps")[["dropped", "offered"]].sum()
     return [
-        (float(fps), int(dropped), int(offered))
+        (float(fps), wilson(int(dropped), int(offered)), int(offered))
         for fps, dropped, offered in zip(
             pooled.index.tolist(), pooled["dropped"].tolist(), pooled["offered"].tolist(), strict=True
         )

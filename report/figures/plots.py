@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from report import text
-from report.figures import canvas, draw
+from report.cells import MEASURED, NOT_MEASURED
+from report.figures import canvas, draw, heatmap
 from report.figures import numbers as nb
 from report.metrics.statistics import Interval, median_interval
 from report.reference import paper
+from report.scope import condition, described
 from report.summaries import models_of, moved, of, strategies_of
 from report.theme import ordered
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from report.asked import AskedGrid
     from report.tables import Tables
 
 
@@ -42,8 +46,13 @@ class Plot:
         return {kind: canvas.save(figure, kind) for kind in ("svg", "pdf")}
 
 
-def plots(tables: Tables) -> list[Plot]:
-    """Return all figures of the report in the order in which it shows them."""
+def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
+    """Return all figures of the report in the order in which it shows them.
+
+    Args:
+        tables: what was measured.
+        asked: the grid, where it is known: its cells that were not measured are shown as such.
+    """
     series, points = nb.downtime_series(tables), nb.trade_offs(tables)
     bars = nb.part_bars(tables)
     return [
@@ -64,51 +73,66 @@ def plots(tables: Tables) -> list[Plot]:
         Plot(
             "tradeoff",
             "Downtime against memory",
-            "Strategies with less downtime stand lower, those with less memory further left; "
-            "hollow marks are the paper's.",
+            f"Strategies with less downtime stand lower, those with less memory further left; "
+            f"hollow marks are the paper's. {described(tables.references)}."
+            if points
+            else "",
             lambda: draw.trade_off(points, _paper_trade_offs(points)),
             None if points else "No run with both a downtime and a measurement of memory.",
         ),
-        _grid("fig11", "Pause and resume", ("pause-resume", "pause-resume-inprocess"), tables),
-        _grid("fig12", "Scenario A", ("switch-a1", "switch-a2"), tables),
-        _grid("fig13", "Scenario B", ("switch-b1", "switch-b2"), tables),
+        _grid("fig11", "Pause and resume", ("pause-resume", "pause-resume-inprocess"), tables, asked),
+        _grid("fig12", "Scenario A", ("switch-a1", "switch-a2"), tables, asked),
+        _grid("fig13", "Scenario B", ("switch-b1", "switch-b2"), tables, asked),
         _drops("fig14", "faster", tables),
         _drops("fig15", "slower", tables),
     ]
 
 
-def _grid(name: str, what: str, strategies: tuple[str, ...], tables: Tables) -> Plot:
-    points = nb.grid_points(tables, strategies)
-    medians = [point.median.median for point in points]
-    finding = (
-        f"{what}: median downtime between {text.duration(min(medians))} and {text.duration(max(medians))} "
-        f"over {text.plural(len(points), 'cell')} of CPU and memory availability."
-        if medians
-        else ""
-    )
+def _grid(name: str, what: str, strategies: tuple[str, ...], tables: Tables, asked: AskedGrid | None) -> Plot:
+    cells = nb.grid_cells(tables, strategies, asked)
     return Plot(
         name,
         f"{what}: downtime over CPU and memory availability (Fig. {name[3:]} of the paper)",
-        finding,
-        lambda: draw.downtime_grid(points),
-        None if points else f"{what}: no run with a downtime.",
+        _grid_finding(what, cells),
+        lambda: heatmap.downtime_grid(cells),
+        None if any(cell.state != NOT_MEASURED for cell in cells) else f"{what}: no run.",
+    )
+
+
+def _grid_finding(what: str, cells: list[nb.GridCell]) -> str:
+    medians = [cell.median.median for cell in cells if cell.state == MEASURED]
+    others = Counter(cell.state for cell in cells if cell.state != MEASURED)
+    found = (
+        f"median downtime between {text.duration(min(medians))} and {text.duration(max(medians))} "
+        f"over {text.plural(len(medians), 'cell')} with a number"
+        if medians
+        else "no cell has a number"
+    )
+    without = [f"{count} {state}" for state, count in others.items()]
+    return (
+        f"{what}: {found}{', besides ' if without else ''}{text.listing(without) if without else ''}. "
+        "Median, 95 % interval, runs; frame rates pooled."
     )
 
 
 def _drops(name: str, speed: str, tables: Tables) -> Plot:
     points = nb.drop_points(tables, to_faster=speed == "faster")
-    finding = "; ".join(
-        f"{strategy} {_range(rates)}"
-        for strategy in ordered(point.strategy for point in points)
-        if (rates := [point.rate.rate for point in points if point.strategy == strategy])
-    )
+    said = [f"{shown}: {_rates([p for p in points if p.panel[0].startswith(shown)])}." for shown in nb.WINDOWS.values()]
     return Plot(
         name,
-        f"Frames dropped during the downtime when the link gets {speed} (Fig. {name[3:]} of the paper)",
-        f"Drop rates: {finding}." if finding else "",
+        f"Frames dropped when the link gets {speed} (Fig. {name[3:]} of the paper)",
+        f"Drop rates at {described(tables.references)}; {' '.join(said)}" if points else "",
         lambda: draw.drop_rates(points),
-        None if points else f"Link gets {speed}: no frame was offered during any downtime.",
+        None if points else f"Link gets {speed}: no frame of such a change at the reference condition.",
     )
+
+
+def _rates(points: list[nb.DropPoint]) -> str:
+    found = []
+    for strategy in ordered(point.strategy for point in points):
+        rates = [point.rate.rate for point in points if point.strategy == strategy and point.offered]
+        found.append(f"{strategy} {_range(rates) if rates else '(no frame offered)'}")
+    return ", ".join(found)
 
 
 def _range(rates: list[float]) -> str:
@@ -117,7 +141,7 @@ def _range(rates: list[float]) -> str:
 
 
 def _ranking(tables: Tables) -> str:
-    runs = moved(tables.downtime)
+    runs = moved(tables.at_reference(tables.downtime))
     sentences = []
     for model in models_of(runs):
         of_model = runs[runs["model"] == model]
@@ -126,7 +150,7 @@ def _ranking(tables: Tables) -> str:
             for strategy in strategies_of(of_model)
         }
         shown = [f"{s} {text.duration(ms)}" for s, ms in sorted(medians.items(), key=lambda item: item[1])]
-        sentences.append(f"{model}, shortest first: {', '.join(shown)}.")
+        sentences.append(f"{model} ({condition(of_model)}), shortest first: {', '.join(shown)}.")
     return " ".join(sentences)
 
 

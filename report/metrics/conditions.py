@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from workers.records import Conditions
 
 QUANTITIES = ("link_mbps_before", "link_mbps_after", "link_delay_ms", "cpu_pct", "mem_pct", "fps")
+POINTS = frozenset({"cpu_pct", "mem_pct"})  # given in per cent: their tolerances are in points
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,14 @@ class Counts:
         return self.paused + self.busy + self.late + self.lost + self.failed
 
 
+@dataclass(frozen=True)
+class ServiceGap:
+    """Time without a result beyond the usual one; at least so long where no result ended it."""
+
+    ms: float
+    is_lower_bound: bool
+
+
 def settle(device: Iterable[DeviceFrame], edge: Iterable[EdgeFrame], deadline_ms: float) -> tuple[SettledFrame, ...]:
     """Join both sides' records of a run by frame number, in order of the frame numbers."""
     at_edge = {frame.frame: frame for frame in edge}
@@ -98,27 +106,40 @@ def count(frames: Iterable[SettledFrame]) -> Counts:
     )
 
 
-def service_gap_ms(device: Iterable[DeviceFrame], start_ns: int, end_ns: int, deadline_ms: float) -> float | None:
-    """Return the longest time without a result around a change, minus the steady-state gap before it (ms).
+def service_gap(
+    device: Sequence[DeviceFrame], start_ns: int, end_ns: int, deadline_ms: float, fps: float
+) -> ServiceGap | None:
+    """Return the longest time without a result around a change, minus the usual one.
 
     Device clock throughout: `start_ns` and `end_ns` bound the downtime there. Gaps count that touch the
-    downtime or the one deadline after it, in which its last frames are settled. The steady state is the
-    median gap before the change. None where too few results came in before, or none came after.
+    downtime or the one deadline after it, in which its last frames are settled. The usual gap is the median
+    one before the change, with fewer than two results there 1/FPS. The last gap is still open when the device
+    offers its last frame: where it is the longest, what is known of the gap is a lower bound. None where
+    there was no result before the change, or where frames ended too early to tell.
     """
-    results = sorted(
+    results = _results(device, deadline_ms)
+    if not results or results[0] > start_ns:
+        return None
+    gaps = list(itertools.pairwise(results))
+    usual_ns = [later - earlier for earlier, later in gaps if later <= start_ns] or [round(1e9 / fps)]
+    until_ns = end_ns + deadline_ms * _NS
+    closed = max((later - earlier for earlier, later in gaps if later > start_ns and earlier < until_ns), default=0)
+    last_offered_ns = max(frame.offered_ns for frame in device)
+    still_open = last_offered_ns - results[-1] if results[-1] < until_ns else 0
+    is_bound = results[-1] < end_ns or still_open > closed
+    beyond_ns = max(closed, still_open) - statistics.median(usual_ns)
+    return None if is_bound and beyond_ns <= 0 else ServiceGap(beyond_ns / _NS, is_bound)
+
+
+def _results(device: Iterable[DeviceFrame], deadline_ms: float) -> list[int]:
+    """Return when the device got its results, those after their deadline left out (ns)."""
+    return sorted(
         frame.settled_ns
         for frame in device
         if frame.outcome is Outcome.ANSWERED
         and frame.settled_ns is not None
         and frame.settled_ns - frame.offered_ns <= deadline_ms * _NS
     )
-    gaps = list(itertools.pairwise(results))
-    steady = [later - earlier for earlier, later in gaps if later <= start_ns]
-    until_ns = end_ns + deadline_ms * _NS
-    around = [later - earlier for earlier, later in gaps if later > start_ns and earlier < until_ns]
-    if not steady or not around or results[-1] < end_ns:
-        return None
-    return (max(around) - statistics.median(steady)) / _NS
 
 
 def _outcome(device: DeviceFrame, edge: EdgeFrame | None, deadline_ms: float) -> Outcome:

@@ -1,4 +1,7 @@
-"""Whether a run's logs add up: each frame offered ends in one outcome, on which both sides agree."""
+"""Whether a run's logs add up: each frame offered ends in one outcome, on which device, edge and cloud agree.
+
+The cloud's half of a frame's story stands in the edge's record: the stamps that came back with the result.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,68 @@ if TYPE_CHECKING:
 _SHOWN = 5  # frame numbers that a reason names
 _SETTLED_BY_ANSWER = frozenset({Outcome.ANSWERED, Outcome.LATE})
 _DROPPED_AT_EDGE = frozenset({Outcome.PAUSED, Outcome.BUSY, Outcome.FAILED})
+_ONLY_AT_EDGE = frozenset({Outcome.PAUSED, Outcome.FAILED})  # the device itself never says so
 
 
 def contradictions(device: Sequence[DeviceFrame], edge: Sequence[EdgeFrame]) -> tuple[str, ...]:
     """Return what does not add up in a run's frames, one sentence each; none means the run is valid."""
     if not device:
         return ("the device recorded no frame",)
-    at_device = {frame.frame: frame for frame in device}
-    at_edge = {frame.frame: frame for frame in edge}
+    findings = _at_one_side(device, edge) | _between(device, edge) | _at_the_cloud(edge)
+    said = [_sentence(sorted(numbers), len(numbers), what) for what, numbers in findings.items() if numbers]
+    return (*_holes({frame.frame for frame in device}), *said)
+
+
+def _at_one_side(device: Sequence[DeviceFrame], edge: Sequence[EdgeFrame]) -> dict[str, list[int]]:
     back = [frame for frame in device if frame.outcome in _SETTLED_BY_ANSWER]
-    findings = {
+    return {
         "recorded more than once by the device": _repeated(frame.frame for frame in device),
         "recorded more than once by the edge": _repeated(frame.frame for frame in edge),
-        "seen by the edge but never offered": [number for number in at_edge if number not in at_device],
         "answered without a time of the answer": [f.frame for f in back if f.settled_ns is None],
         "answered before it was offered": [
             f.frame for f in back if f.settled_ns is not None and f.settled_ns < f.offered_ns
         ],
-        "answered without having reached the edge": [f.frame for f in back if f.frame not in at_edge],
+    }
+
+
+def _between(device: Sequence[DeviceFrame], edge: Sequence[EdgeFrame]) -> dict[str, list[int]]:
+    """Compare what the device and the edge say of each frame.
+
+    The device may call a frame lost that the edge did settle: the message was. It may also call a frame busy
+    that the edge never saw: its own queue was full.
+    """
+    offered = {frame.frame for frame in device}
+    at_edge = {frame.frame: frame.outcome for frame in edge}
+    both = [(f.frame, f.outcome, at_edge[f.frame]) for f in device if f.frame in at_edge]
+    unseen = [frame for frame in device if frame.frame not in at_edge]
+    return {
+        "seen by the edge but never offered": [number for number in at_edge if number not in offered],
+        "answered without having reached the edge": [f.frame for f in unseen if f.outcome in _SETTLED_BY_ANSWER],
+        "dropped by the edge without having reached it": [f.frame for f in unseen if f.outcome in _ONLY_AT_EDGE],
         "answered to the device but dropped by the edge's own record": [
-            f.frame for f in back if f.frame in at_edge and at_edge[f.frame].outcome in _DROPPED_AT_EDGE
+            number for number, here, there in both if here in _SETTLED_BY_ANSWER and there not in _SETTLED_BY_ANSWER
+        ],
+        "answered by the edge's own record but dropped to the device": [
+            number for number, here, there in both if here in _DROPPED_AT_EDGE and there in _SETTLED_BY_ANSWER
+        ],
+        "dropped for one reason by the edge's record and for another by the device's": [
+            number for number, here, there in both if {here, there} <= _DROPPED_AT_EDGE and here is not there
         ],
     }
-    said = [_sentence(sorted(numbers), len(numbers), what) for what, numbers in findings.items() if numbers]
-    return (*_holes(at_device.keys()), *said)
+
+
+def _at_the_cloud(edge: Sequence[EdgeFrame]) -> dict[str, list[int]]:
+    answered = [frame for frame in edge if frame.outcome in _SETTLED_BY_ANSWER]
+    return {
+        "answered by the edge without a stamp of the cloud": [
+            f.frame for f in answered if f.cloud_received_ns is None or f.tail_done_ns is None
+        ],
+        "finished by the cloud before it had them": [
+            f.frame
+            for f in answered
+            if f.cloud_received_ns is not None and f.tail_done_ns is not None and f.tail_done_ns < f.cloud_received_ns
+        ],
+    }
 
 
 def _holes(numbers: Collection[int]) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
-"""The section on conditions: what was requested, what was achieved, and which runs are flagged."""
+"""Conditions: what was requested, what was achieved, and which runs are flagged."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from report import text
-from report.metrics.conditions import QUANTITIES
+from report.metrics.conditions import POINTS, QUANTITIES
 from report.summaries import condition_summaries
 from report.view.grid import Cell, Column, Grid, Group, group_by_first, numeric
 
@@ -35,6 +36,7 @@ def conditions_grid(tables: Tables) -> Grid:
             numeric("Achieved", "median"),
             numeric("Smallest"),
             numeric("Largest"),
+            numeric("Worst deviation"),
             numeric("n", "runs measured"),
             numeric("Out of tolerance", "runs"),
             numeric("Not measured", "runs"),
@@ -44,19 +46,26 @@ def conditions_grid(tables: Tables) -> Grid:
 
 
 def flagged_grid(tables: Tables) -> Grid:
-    """Return the runs with a condition out of tolerance."""
+    """Return the runs with a condition out of tolerance, those of one block and request together."""
     flagged = tables.conditions[tables.conditions["out_of_tolerance"].notna()]
+    gathered: dict[tuple[str, str, str, float], list[tuple[int, float]]] = {}
+    for row in flagged.to_dict("records"):
+        for quantity in str(row["out_of_tolerance"]).split(", "):
+            key = (str(row["model"]), str(row["source"]), quantity, float(row[f"{quantity}_requested"]))
+            gathered.setdefault(key, []).append((int(row["run"]), float(row[f"{quantity}_achieved"])))
     return Grid(
         "table-flagged",
         "Runs out of tolerance; they count in the statistics above",
-        [Column("Raw logs"), numeric("Run"), Column("Out of tolerance"), numeric("Requested"), numeric("Achieved")],
-        group_by_first(
-            [
-                (str(row["model"]), _flagged_row(row, quantity))
-                for row in flagged.to_dict("records")
-                for quantity in str(row["out_of_tolerance"]).split(", ")
-            ]
-        ),
+        [
+            Column("Raw logs"),
+            Column("Out of tolerance"),
+            numeric("Requested"),
+            numeric("Achieved", "worst"),
+            numeric("Deviation", "worst"),
+            numeric("Runs"),
+            Column("Which"),
+        ],
+        group_by_first([(key[0], _flagged_row(*key[1:], runs)) for key, runs in gathered.items()]),
     )
 
 
@@ -68,19 +77,31 @@ def _row(row: ConditionSummary) -> list[Cell]:
         Cell(text.digits(row.achieved.median)),
         Cell(text.digits(row.smallest)),
         Cell(text.digits(row.largest)),
+        Cell(_deviation(row.worst, row.requested, row.quantity)),
         Cell(f"{row.achieved.n}"),
         Cell(f"{row.outside}", tone="bad" if row.outside else "quiet"),
         Cell(f"{row.not_measured}", tone="" if row.not_measured else "quiet"),
     ]
 
 
-def _flagged_row(row: dict[str, object] | dict[object, object], quantity: str) -> list[Cell]:
-    values: dict[str, object] = {str(key): value for key, value in row.items()}
+def _flagged_row(source: str, quantity: str, requested: float, runs: list[tuple[int, float]]) -> list[Cell]:
     name, unit = NAMES[quantity]
+    worst = max((achieved for _, achieved in runs), key=lambda achieved: abs(achieved - requested))
     return [
-        Cell(str(values["source"])),
-        Cell(str(values["run"])),
+        Cell(source),
         Cell(name, note=unit),
-        Cell(f"{float(str(values[f'{quantity}_requested'])):g}"),
-        Cell(text.digits(float(str(values[f"{quantity}_achieved"])))),
+        Cell(f"{requested:g}"),
+        Cell(text.digits(worst)),
+        Cell(_deviation(worst - requested, requested, quantity)),
+        Cell(f"{len(runs)}"),
+        Cell(", ".join(str(run) for run, _ in sorted(runs))),
     ]
+
+
+def _deviation(deviation: float, requested: float, quantity: str) -> str:
+    """Return a deviation as its tolerance is given: in points of a percentage, or as a share of the request."""
+    if math.isnan(deviation):
+        return text.NONE
+    in_points = quantity in POINTS
+    shown = deviation if in_points or not requested else 100 * deviation / requested
+    return f"{shown:+.1f}{text.SPACE}{'points' if in_points else '%'}".replace("-", "−")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from report import text
+from report.cells import MEASURED, cell_summaries
 from report.metrics.statistics import median_interval
 from report.reference import paper
+from report.scope import described
 from report.summaries import downtime_summaries, good, models_of, moved, of, part_summaries, strategies_of
 from report.view.conditions import NAMES
 from report.view.grid import Cell, Column, Grid, group_by_first, numeric
@@ -14,6 +16,8 @@ from report.view.grid import Cell, Column, Grid, group_by_first, numeric
 if TYPE_CHECKING:
     import pandas as pd
 
+    from report.asked import AskedGrid
+    from report.cells import CellSummary
     from report.reference import PaperDowntime
     from report.summaries import DowntimeSummary, PartSummary
     from report.tables import Tables
@@ -28,10 +32,11 @@ SIMILAR = 1.25  # up to this factor we do not speak of a difference
 
 
 def downtime_grid(tables: Tables) -> Grid:
-    """Return the table of downtimes by model, strategy and direction."""
+    """Return the table of downtimes by model, strategy and direction, at the reference condition."""
     return Grid(
         "table-downtime",
-        "Downtime by strategy and direction, median with 95 % interval over all runs that are ok",
+        "Downtime by strategy and direction, median with 95 % interval over all runs that are ok "
+        f"at {described(tables.references)}; frame rates pooled",
         [
             Column("Strategy"),
             Column("Change", "Mbit/s"),
@@ -44,25 +49,44 @@ def downtime_grid(tables: Tables) -> Grid:
             numeric("Service gap", "at the device"),
             Column("Consists of", "medians"),
         ],
-        group_by_first([(row.model, _row(row)) for row in downtime_summaries(tables.downtime)]),
+        group_by_first([(row.model, _row(row)) for row in downtime_summaries(tables.at_reference(tables.downtime))]),
+    )
+
+
+def cells_grid(tables: Tables, asked: AskedGrid | None) -> Grid:
+    """Return the downtime of every cell of CPU and memory availability, or why it has none."""
+    return Grid(
+        "table-cells",
+        "Downtime by cell of CPU and memory availability; frame rates pooled",
+        [
+            Column("Strategy"),
+            Column("Change", "Mbit/s"),
+            numeric("CPU"),
+            numeric("Memory"),
+            numeric("Downtime", "median [95 %]"),
+            numeric("n", "runs"),
+            numeric("Not ok", "runs"),
+        ],
+        group_by_first([(found.model, _cell_row(found)) for found in cell_summaries(tables.downtime, asked)]),
     )
 
 
 def parts_grid(tables: Tables) -> Grid:
-    """Return the table of what each tier spent its time on."""
+    """Return the table of what each tier spent its time on, at the reference condition."""
     return Grid(
         "table-parts",
         "Parts of the work before the new partition serves, median over both directions. "
         "Edge and cloud work at the same time.",
         [Column("Strategy"), Column("Tier"), Column("Part"), numeric("Time", "median [95 %]"), numeric("n")],
-        group_by_first([(part.model, _part_row(part)) for part in part_summaries(tables.parts)]),
+        group_by_first([(part.model, _part_row(part)) for part in part_summaries(tables.at_reference(tables.parts))]),
     )
 
 
 def differences(tables: Tables) -> list[str]:
-    """Say where our downtime differs from the paper's, and which part of the work it consists of."""
-    runs = moved(tables.downtime)
-    parts = part_summaries(tables.parts)
+    """Say where our downtime differs from the paper's at the reference condition, and what it consists of."""
+    runs = moved(tables.at_reference(tables.downtime))
+    conditions = tables.at_reference(tables.conditions)
+    parts = part_summaries(tables.at_reference(tables.parts))
     sentences = []
     for model in models_of(runs):
         for strategy in strategies_of(runs[runs["model"] == model]):
@@ -73,7 +97,7 @@ def differences(tables: Tables) -> list[str]:
             work = [part for part in parts if (part.model, part.strategy) == (model, strategy)]
             sentences.append(
                 f"{model}, {strategy}: {text.duration(ours_ms)}, {text.digits(ours_ms / reference.ms, 2)} "
-                f"times the paper's {reference.shown}.{_why(work)}{_under(of(tables.conditions, model, strategy))}"
+                f"times the paper's {reference.shown}.{_why(work)}{_under(of(conditions, model, strategy))}"
             )
     return sentences
 
@@ -91,8 +115,21 @@ def _row(row: DowntimeSummary) -> list[Cell]:
         Cell(f"{row.downtime.n}"),
         Cell(text.duration(row.outage.median)),
         Cell(text.duration(row.degraded.median)),
-        Cell(text.duration(row.service_gap.median), note=_gap_note(row)),
+        Cell(f"{'≥ ' if row.gap_is_lower_bound else ''}{text.duration(row.service_gap.median)}", note=_gap_note(row)),
         Cell(", ".join(consists[:1]), note=", ".join(consists[1:])),
+    ]
+
+
+def _cell_row(found: CellSummary) -> list[Cell]:
+    has_number = found.state == MEASURED
+    return [
+        Cell(found.strategy, swatch=found.strategy),
+        Cell(f"{found.from_mbps:g} → {found.to_mbps:g}"),
+        Cell(f"{found.cell.cpu_pct:g} %"),
+        Cell(f"{found.cell.mem_pct:g} %"),
+        Cell(text.durations(found.downtime)) if has_number else Cell(found.state, tone="quiet"),
+        Cell(f"{found.downtime.n}"),
+        Cell(f"{found.left_out}", tone="" if found.left_out else "quiet"),
     ]
 
 
@@ -100,7 +137,8 @@ def _gap_note(row: DowntimeSummary) -> str:
     if not row.service_gap.n:
         return "too few answers" if row.clocks_compared else "clocks not compared"
     fewer = f", n = {row.service_gap.n}" if row.service_gap.n < row.downtime.n else ""
-    return f"± {text.duration(row.gap_resolution_ms)}{fewer}"
+    bounds = f", lower bounds: {row.unserved}" if row.unserved else ""
+    return f"± {text.duration(row.gap_resolution_ms)}{fewer}{bounds}"
 
 
 def _reservation(row: DowntimeSummary) -> str:

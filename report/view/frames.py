@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from report import text
+from report.scope import described
 from report.summaries import frames_summaries
 from report.view.grid import Cell, Column, Grid, group_by_first, numeric
 
@@ -20,11 +21,11 @@ _WINDOWS = {
 
 
 def frames_grid(tables: Tables, window: str) -> Grid:
-    """Return what became of the frames offered within a window."""
+    """Return what became of the frames offered within a window, at the reference condition."""
     return Grid(
         f"table-frames-{window}",
         f"Frames {_WINDOWS[window]}: every frame offered ends in exactly one of the outcomes. "
-        "Drop rate with Wilson's 95 % interval, frames of all runs pooled",
+        f"Drop rate with Wilson's 95 % interval, frames of all runs at {described(tables.references)} pooled",
         [
             Column("Strategy"),
             Column("Change to"),
@@ -35,12 +36,14 @@ def frames_grid(tables: Tables, window: str) -> Grid:
             numeric("Drop rate", "[95 %]"),
             numeric("n", "runs"),
         ],
-        group_by_first([(row.model, _row(row)) for row in frames_summaries(tables.frames, window)]),
+        group_by_first(
+            [(row.model, _row(row)) for row in frames_summaries(tables.at_reference(tables.frames), window)]
+        ),
     )
 
 
 def _row(row: FramesSummary) -> list[Cell]:
-    nothing = Cell(text.NONE, note="no frame offered")
+    nothing = Cell("no frame offered", tone="quiet")
     return [
         Cell(row.strategy, swatch=row.strategy),
         Cell(text.speed(row.to_mbps)),

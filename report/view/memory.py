@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from report import text
 from report.reference import paper
+from report.scope import described
 from report.summaries import memory_rows
 from report.view.grid import Cell, Column, Grid, group_by_first, numeric
 
@@ -19,7 +20,8 @@ def memory_grid(tables: Tables) -> Grid:
     """Return Table I as measured."""
     return Grid(
         "table-memory",
-        "Table I as measured: memory of all pipelines of a tier (PSS, MB = 10⁶ bytes), medians over runs",
+        "Table I as measured: memory of all pipelines of a tier (PSS, MB = 10⁶ bytes), medians over all runs "
+        f"at {described(tables.references)}",
         [
             Column("Strategy"),
             Column("Tier"),

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from report import text
 from report.claims import State, Verdict
 from report.provenance import runtime_of
+from report.scope import described
 from report.summaries import good, models_of, strategies_of
 from report.view.conditions import NAMES
+from report.view.runs import coverage_counts
 
 if TYPE_CHECKING:
     from report.load import Results
@@ -27,11 +29,15 @@ class FindingView:
     state: str
     tone: str
     figure: str
+    condition: str
 
 
 @dataclass(frozen=True)
 class VerdictView:
-    """A verdict as the page shows it; `folded` says that its findings are many and come in a fold."""
+    """A verdict as the page shows it; `folded` says that its findings are many and come in a fold.
+
+    A condition that all findings share stands once, with the verdict.
+    """
 
     key: str
     state: str
@@ -40,6 +46,7 @@ class VerdictView:
     paper: str
     where: str
     digest: str
+    condition: str
     findings: list[FindingView]
     folded: bool
 
@@ -74,6 +81,7 @@ def facts(results: Results, tables: Tables) -> list[tuple[str, str]]:
         ("Frames per second", _listed(tables, "fps")),
         ("CPU availability", f"{_listed(tables, 'cpu_pct')} %"),
         ("Memory availability", f"{_listed(tables, 'mem_pct')} %"),
+        ("Strategies compared at", described(tables.references)),
         ("Repeats", f"{len(repeats)}"),
         ("Blocks", f"{len(results.distinct)}"),
         ("Container runtime", ", ".join(sorted({runtime_of(record) or text.NONE for record in records}))),
@@ -92,8 +100,9 @@ def warnings(results: Results, tables: Tables) -> list[str]:
         names = dict.fromkeys(name for row in flagged for name in row.split(", "))
         found.append(
             f"{len(flagged)} of {text.plural(len(good_runs), 'run')} that are ok ran under conditions out of "
-            f"tolerance ({text.listing([NAMES[name][0] for name in names])}): see Conditions."
+            f"tolerance ({text.listing([NAMES[name][0] for name in names])}): see Trust."
         )
+    found += _gaps(results, tables)
     if any(record.dirty for record in records):
         found.append("Some blocks were measured with uncommitted changes: their code cannot be had again.")
     if len({record.commit for record in records}) > 1:
@@ -107,25 +116,46 @@ def warnings(results: Results, tables: Tables) -> list[str]:
     return found
 
 
+def _gaps(results: Results, tables: Tables) -> list[str]:
+    """Say which blocks of the asked grid have no numbers or not all, and which were refused."""
+    found = []
+    counts = coverage_counts(results, tables)
+    lacking = {state: count for state, count in counts.items() if state != "ok"}
+    if lacking:
+        said = text.listing([f"{count} {state}" for state, count in lacking.items()])
+        asked = text.plural(sum(counts.values()), "block")
+        found.append(f"Of {asked} that the config asks for {said}: see Runs.")
+    refused = [block for block in results.unreadable if block.other_version]
+    if refused:
+        found.append(f"{text.plural(len(refused), 'block')} of another schema version left out: see Runs.")
+    return found
+
+
 def verdict_views(verdicts: list[Verdict]) -> list[VerdictView]:
     """Return the verdicts as the page shows them."""
-    return [
-        VerdictView(
-            key=verdict.key,
-            state=verdict.state.value,
-            tone=_tone(verdict.state),
-            claim=verdict.claim.text,
-            paper=verdict.claim.paper,
-            where=verdict.claim.where,
-            digest=_digest(verdict),
-            findings=[
-                FindingView(found.subject, found.state.value, _tone(found.state), found.figure)
-                for found in verdict.findings
-            ],
-            folded=len(verdict.findings) > _SHOWN,
-        )
-        for verdict in verdicts
-    ]
+    return [_verdict_view(verdict) for verdict in verdicts]
+
+
+def _verdict_view(verdict: Verdict) -> VerdictView:
+    conditions = {found.condition for found in verdict.findings}
+    shared = conditions.pop() if len(conditions) == 1 else ""
+    return VerdictView(
+        key=verdict.key,
+        state=verdict.state.value,
+        tone=_tone(verdict.state),
+        claim=verdict.claim.text,
+        paper=verdict.claim.paper,
+        where=verdict.claim.where,
+        digest=_digest(verdict),
+        condition=shared,
+        findings=[
+            FindingView(
+                found.subject, found.state.value, _tone(found.state), found.figure, "" if shared else found.condition
+            )
+            for found in verdict.findings
+        ],
+        folded=len(verdict.findings) > _SHOWN,
+    )
 
 
 def tally(verdicts: list[Verdict]) -> str:

@@ -31,7 +31,6 @@ _BRIEF = frozenset(
         "packages",
     )
 )
-_US = 1e-3  # of a nanosecond
 
 
 def hosts_grid(blocks: Iterable[Block], *, brief: bool) -> Grid:
@@ -74,40 +73,6 @@ def models_grid(blocks: Iterable[Block]) -> Grid:
     return Grid("table-models", "The models that ran", [Column("Fact"), Column("Value")], groups)
 
 
-def clocks_grid(blocks: Iterable[Block]) -> Grid:
-    """Return the clock offsets against the controller: widest bound and largest drift over the blocks."""
-    rows: dict[str, list[tuple[float, float]]] = {}
-    for block in blocks:
-        for role, before in block.record.clock_before.items():
-            after = block.record.clock_after.get(role, before)
-            drift_us = abs(after.offset_ns - before.offset_ns) * _US
-            rows.setdefault(role, []).append((max(before.bound_ns, after.bound_ns) * _US, drift_us))
-    return Grid(
-        "table-clocks",
-        "Clocks of the hosts against the controller's, by probes with the shortest round trip",
-        [
-            Column("Host"),
-            numeric("Bound, widest", "µs"),
-            numeric("Drift within a block, largest", "µs"),
-            numeric("n", "blocks"),
-        ],
-        [
-            Group(
-                "",
-                [
-                    [
-                        Cell(role),
-                        Cell(f"± {text.digits(max(bound for bound, _ in found))}"),
-                        Cell(text.digits(max(drift for _, drift in found))),
-                        Cell(f"{len(found)}"),
-                    ]
-                    for role, found in rows.items()
-                ],
-            )
-        ],
-    )
-
-
 def blocks_grid(results: Results) -> Grid:
     """Return every block of raw logs with the code and config that made it."""
     return Grid(
@@ -121,7 +86,6 @@ def blocks_grid(results: Results) -> Grid:
             Column("Config"),
             Column("Started (UTC)"),
             numeric("Took"),
-            numeric("of it observing"),
         ],
         group_by_first([(block.record.model, _block_row(block)) for block in results.blocks]),
     )
@@ -136,7 +100,6 @@ def _block_row(block: Block) -> list[Cell]:
         Cell(record.config_hash[:12]),
         Cell(text.moment(record.started_utc)),
         Cell(text.duration(record.duration_s * 1000)),
-        Cell(text.duration(record.phases.observation_s * 1000)),
     ]
 
 

@@ -2,60 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from report import text
+from report.asked import AskedGrid, coverage
 from report.summaries import models_of, of, strategies_of
-from report.theme import ordered
 from report.view.grid import Cell, Column, Grid, Group, group_by_first, numeric
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from report.load import Results
     from report.tables import Tables
 
 STATUSES = ("ok", "infeasible", "failed", "invalid")
 _REASONS_FIRST = {"failed": 0, "invalid": 1, "infeasible": 2}
 _SHOWN = 8
-
-
-@dataclass(frozen=True)
-class AskedGrid:
-    """The grid that the resolved config asks for; runs of a block are FPS x two directions x repeats."""
-
-    models: tuple[str, ...]
-    strategies: tuple[str, ...]
-    cpu_pct: tuple[float, ...]
-    mem_pct: tuple[float, ...]
-    runs_per_block: int
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any] | None) -> AskedGrid | None:
-        """Read the grid from a resolved config; None where there is none that can be read."""
-        try:
-            if config is None:
-                return None
-            return cls(
-                models=tuple(sorted(config["models"])),
-                strategies=tuple(ordered(config["strategies"])),
-                cpu_pct=tuple(map(float, config.get("cpu_pct", (100.0,)))),
-                mem_pct=tuple(map(float, config.get("mem_pct", (100.0,)))),
-                runs_per_block=len(config.get("fps", (0,))) * 2 * int(config.get("repeats", 1)),
-            )
-        except (KeyError, TypeError, ValueError):
-            return None
-
-    def folders(self) -> list[str]:
-        """Return the block folders that there should be, relative to the results folder."""
-        return [
-            f"runs/{model}/{strategy}/cpu{cpu_pct:g}-mem{mem_pct:g}"
-            for model in self.models
-            for strategy in self.strategies
-            for cpu_pct in self.cpu_pct
-            for mem_pct in self.mem_pct
-        ]
+_TONES = {"ok": "good", "partly ok": "", "infeasible": "quiet"}
 
 
 def status_grid(tables: Tables) -> Grid:
@@ -79,34 +43,108 @@ def status_grid(tables: Tables) -> Grid:
 
 
 def reasons_grid(tables: Tables) -> Grid:
-    """Return why runs are not ok, those of one block with one reason together."""
+    """Return why runs are not ok, those of one strategy with one reason and one kind of evidence together.
+
+    A run that failed although service went on keeps the downtime that was measured; it stands here alone.
+    """
     bad = tables.downtime[tables.downtime["status"] != "ok"]
     bad = bad.sort_values("status", key=lambda found: found.map(_REASONS_FIRST), kind="stable")
-    gathered: dict[tuple[str, str, str, str], list[int]] = {}
-    for row in bad.to_dict("records"):
-        reason = "no reason recorded" if not isinstance(row["reason"], str) else row["reason"]
-        key = (str(row["model"]), str(row["source"]), str(row["status"]), reason)
-        gathered.setdefault(key, []).append(int(row["run"]))
+    gathered: dict[tuple[str, str, str, str, str], list[dict[str, Any]]] = {}
+    for values in bad.to_dict("records"):
+        row = {str(name): value for name, value in values.items()}
+        reason = row["reason"] if isinstance(row["reason"], str) else "no reason recorded"
+        key = (str(row["model"]), str(row["strategy"]), str(row["status"]), reason, _evidence(row))
+        gathered.setdefault(key, []).append(row)
     return Grid(
         "table-reasons",
-        "Runs that do not count, and why",
-        [Column("Raw logs"), Column("Status"), numeric("Runs"), Column("Which"), Column("Reason")],
+        "Runs that do not count, and why; the raw logs of a run are in runs/MODEL/STRATEGY/cpuPCT-memPCT",
+        [
+            Column("Strategy"),
+            Column("Status"),
+            numeric("Runs"),
+            Column("Where", "CPU/memory %: runs"),
+            Column("Reason"),
+            Column("Evidence"),
+            numeric("Downtime", "measured, in no statistic"),
+        ],
+        group_by_first([(key[0], _reason_row(key, rows)) for key, rows in gathered.items()]),
+    )
+
+
+def coverage_grid(results: Results, tables: Tables) -> Grid:
+    """Return what became of the blocks that the config asks for, by model, strategy and state."""
+    asked = AskedGrid.from_config(results.config)
+    gathered: dict[tuple[str, str, str], list[str]] = {}
+    for state, folders in _coverage(results, tables, asked).items():
+        for folder in folders:
+            _, model, strategy, cell = folder.split("/")
+            gathered.setdefault((model, strategy, state), []).append(cell)
+    return Grid(
+        "table-coverage",
+        "Blocks that the config asks for, and what became of them",
+        [Column("Strategy"), Column("State"), numeric("Blocks"), Column("CPU and memory availability (%)")],
         group_by_first(
             [
                 (
                     model,
                     [
-                        Cell(source),
-                        Cell(status, tone="quiet" if status == "infeasible" else "bad"),
-                        Cell(f"{len(numbers)}"),
-                        Cell(_numbers(numbers)),
-                        Cell(text.cut(reason)),
+                        Cell(strategy, swatch=strategy),
+                        Cell(state, tone=_TONES.get(state, "bad")),
+                        Cell(f"{len(cells)}"),
+                        Cell(", ".join(cell.removeprefix("cpu").replace("-mem", "/") for cell in cells)),
                     ],
                 )
-                for (model, source, status, reason), numbers in gathered.items()
+                for (model, strategy, state), cells in sorted(gathered.items())
             ]
         ),
     )
+
+
+def coverage_counts(results: Results, tables: Tables) -> dict[str, int]:
+    """Count the blocks that the config asks for by what became of them; empty where it is unknown."""
+    found = _coverage(results, tables, AskedGrid.from_config(results.config))
+    return {state: len(folders) for state, folders in found.items()}
+
+
+def _coverage(results: Results, tables: Tables, asked: AskedGrid | None) -> dict[str, list[str]]:
+    if asked is None:
+        return {}
+    statuses = {str(source): Counter(found) for source, found in tables.downtime.groupby("source")["status"]}
+    return coverage(asked, results, statuses)
+
+
+def _evidence(row: dict[str, Any]) -> str:
+    """Return what says that the kernel or the engine ended a run."""
+    code, kills = row["exit_code"], row["oom_kills"]
+    said = [] if pd.isna(code) else [f"exit code {int(code)}"]
+    if not pd.isna(kills) and kills > 0:
+        said.append(text.plural(int(kills), "OOM kill"))
+    return ", ".join(said)
+
+
+def _reason_row(key: tuple[str, str, str, str, str], rows: list[dict[str, Any]]) -> list[Cell]:
+    _, strategy, status, reason, evidence = key
+    measured = [float(row["downtime_ms"]) for row in rows if not pd.isna(row["downtime_ms"])]
+    low, high = (text.duration(end(measured)) if measured else text.NONE for end in (min, max))
+    return [
+        Cell(strategy, swatch=strategy),
+        Cell(status, tone="quiet" if status == "infeasible" else "bad"),
+        Cell(f"{len(rows)}"),
+        Cell(_places(rows)),
+        Cell(text.cut(reason)),
+        Cell(evidence or text.NONE),
+        Cell(low if low == high else f"{low} – {high}"),
+    ]
+
+
+def _places(rows: list[dict[str, Any]]) -> str:
+    """Name the cells and the runs in each; of many only the first."""
+    cells: dict[str, list[int]] = {}
+    for row in rows:
+        cells.setdefault(f"{row['cpu_pct']:g}/{row['mem_pct']:g}", []).append(int(row["run"]))
+    shown = [f"{cell}: {_numbers(runs)}" for cell, runs in list(cells.items())[:_SHOWN]]
+    more = [f"{len(cells) - _SHOWN} more cells"] if len(cells) > _SHOWN else []
+    return "; ".join([*shown, *more])
 
 
 def missing(results: Results) -> list[str]:

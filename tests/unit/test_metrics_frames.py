@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from report.metrics.clocks import Shift
-from report.metrics.frames import count, in_window, service_gap_ms, settle
+from report.metrics.frames import count, in_window, service_gap, settle
 from report.metrics.validity import contradictions
 from tests.synthetic import MS
 from workers.records import DeviceFrame, EdgeFrame, Outcome
@@ -19,8 +19,10 @@ def offered(number, at_ms, outcome=Outcome.ANSWERED, took_ms=50.0):
     return DeviceFrame(1, number, round(at_ms * MS), outcome, settled_ns)
 
 
-def reached(number, at_ms, outcome=Outcome.ANSWERED):
-    return EdgeFrame(1, number, round(at_ms * MS), outcome)
+def reached(number, at_ms, outcome=Outcome.ANSWERED, **stamps):
+    if outcome is Outcome.ANSWERED:
+        stamps = {"cloud_received_ns": 7, "tail_done_ns": 9} | stamps
+    return EdgeFrame(1, number, round(at_ms * MS), outcome, **stamps)
 
 
 def outcomes(settled):
@@ -76,32 +78,67 @@ def test_a_window_between_two_frames_is_empty():
     assert count(in_window(settled, 10 * MS, 11 * MS, Shift(0, 0))).offered == 0
 
 
-def test_service_gap_is_the_longest_silence_minus_the_steady_one():
+def gap_of(device, start_ms, end_ms, deadline_ms=500):
+    found = service_gap(device, round(start_ms * MS), round(end_ms * MS), deadline_ms, fps=10)
+    return None if found is None else (pytest.approx(found.ms, abs=1e-6), found.is_lower_bound)
+
+
+def test_service_gap_is_the_longest_silence_minus_the_usual_one():
     answered = [*range(0, 1000, 100), *range(7000, 8000, 100)]
     device = [offered(n, at) for n, at in enumerate(answered)]
-    gap = service_gap_ms(device, 1000 * MS, 6900 * MS, deadline_ms=500)
-    assert gap == pytest.approx((7000 - 900) - 100)
+    assert gap_of(device, 1000, 6900) == ((7000 - 900) - 100, False)
 
 
 def test_no_interruption_is_no_gap():
     device = [offered(n, 100 * n) for n in range(40)]
-    assert service_gap_ms(device, 2000 * MS, 2001 * MS, 500) == pytest.approx(0)
+    assert gap_of(device, 2000, 2001) == (0, False)
 
 
 def test_a_late_answer_is_no_service():
     device = [offered(n, 100 * n, took_ms=900 if 20 <= n < 25 else 50) for n in range(40)]
-    assert service_gap_ms(device, 2000 * MS, 2400 * MS, 500) == pytest.approx(500)
+    assert gap_of(device, 2000, 2400) == (500, False)
 
 
 def test_a_gap_long_after_the_change_is_another_matter():
     device = [offered(n, 100 * n) for n in range(100) if not 60 <= n < 80]
-    assert service_gap_ms(device, 2000 * MS, 2500 * MS, 500) == pytest.approx(0)
+    assert gap_of(device, 2000, 2500) == (0, False)
 
 
-@pytest.mark.parametrize("kept", [range(20, 40), range(20)])
-def test_no_gap_without_results_on_both_sides(kept):
+def test_with_one_answer_before_the_change_the_usual_gap_is_the_devices_pace():
+    device = [offered(0, 0), *(offered(n, 100 * n) for n in range(20, 40))]
+    assert gap_of(device, 1000, 1500) == (2000 - 100, False)
+
+
+def test_where_nothing_is_answered_any_more_the_gap_is_a_lower_bound():
+    device = [offered(n, 100 * n, Outcome.ANSWERED if n < 20 else Outcome.LOST) for n in range(60)]
+    # The last result came at 1950 ms, the last frame was offered at 5900 ms.
+    assert gap_of(device, 2000, 2500) == (5900 - 1950 - 100, True)
+
+
+def test_one_answer_after_the_change_and_then_none_is_a_lower_bound_too():
+    device = [offered(n, 100 * n, Outcome.ANSWERED if n < 26 else Outcome.LOST) for n in range(60)]
+    assert gap_of(device, 2000, 2500) == (5900 - 2550 - 100, True)
+
+
+def test_the_longest_gap_counts_where_both_are_there():
+    outcomes = [Outcome.LOST if 20 <= n < 50 or n >= 58 else Outcome.ANSWERED for n in range(60)]
+    device = [offered(n, 100 * n, outcome) for n, outcome in enumerate(outcomes)]
+    assert gap_of(device, 2000, 5600) == (5050 - 1950 - 100, False)
+
+
+@pytest.mark.parametrize("kept", [range(21, 40), range(20), range(0)])
+def test_no_gap_where_it_cannot_be_told(kept):
     device = [offered(n, 100 * n) for n in kept]
-    assert service_gap_ms(device, 2000 * MS, 2500 * MS, 500) is None
+    assert gap_of(device, 2000, 2500) is None
+
+
+@given(st.lists(st.sampled_from([Outcome.ANSWERED, Outcome.LOST]), min_size=2, max_size=60))
+def test_a_gap_is_never_longer_than_the_device_looked_on(outcomes):
+    device = [offered(n, 100 * n, outcome) for n, outcome in enumerate(outcomes)]
+    found = service_gap(device, 1000 * MS, 1500 * MS, 500, fps=10)
+    assert found is None or found.ms <= 100 * len(outcomes)
+    if found is not None and found.is_lower_bound:
+        assert found.ms > 0
 
 
 DEVICE = [offered(n, 10 * n) for n in range(4)]
@@ -128,10 +165,36 @@ def test_clean_logs_have_no_contradiction():
         ([DeviceFrame(1, 0, 5, Outcome.ANSWERED), *DEVICE[1:]], EDGE, "frame 0 answered without a time"),
         ([*DEVICE[:3], offered(3, 30, took_ms=-1)], EDGE, "frame 3 answered before it was offered"),
         ([], EDGE, "the device recorded no frame"),
+        (DEVICE, [*EDGE[:3], reached(3, 30, Outcome.LOST)], "frame 3 answered to the device but dropped by the edge"),
+        ([*DEVICE[:3], offered(3, 30, Outcome.BUSY)], EDGE, "frame 3 answered by the edge's own record but dropped"),
+        (
+            [*DEVICE[:3], offered(3, 30, Outcome.BUSY)],
+            [*EDGE[:3], reached(3, 30, Outcome.PAUSED)],
+            "frame 3 dropped for one reason by the edge's record and for another by the device's",
+        ),
+        ([*DEVICE[:3], offered(3, 30, Outcome.PAUSED)], EDGE[:3], "frame 3 dropped by the edge without having reached"),
+        (
+            DEVICE,
+            [*EDGE[:3], reached(3, 30, tail_done_ns=None)],
+            "frame 3 answered by the edge without a stamp of the cl",
+        ),
+        (DEVICE, [*EDGE[:3], reached(3, 30, tail_done_ns=6)], "frame 3 finished by the cloud before it had them"),
     ],
 )
 def test_what_does_not_add_up_is_named(device, edge, said):
     assert any(finding.startswith(said) for finding in contradictions(device, edge))
+
+
+@pytest.mark.parametrize(
+    ("seen", "recorded"),
+    [(Outcome.LOST, Outcome.ANSWERED), (Outcome.LATE, Outcome.ANSWERED), (Outcome.LOST, Outcome.BUSY)],
+)
+def test_a_message_that_was_late_or_lost_is_no_contradiction(seen, recorded):
+    assert contradictions([*DEVICE[:3], offered(3, 30, seen)], [*EDGE[:3], reached(3, 30, recorded)]) == ()
+
+
+def test_a_frame_that_the_device_could_not_send_never_reached_the_edge():
+    assert contradictions([*DEVICE[:3], offered(3, 30, Outcome.BUSY)], EDGE[:3]) == ()
 
 
 def test_many_frames_are_named_by_the_first_five():

@@ -1,5 +1,6 @@
 """The numbers that figures show, and that files come out the same every time."""
 
+import math
 import re
 
 import pytest
@@ -45,10 +46,29 @@ def test_the_overview_has_a_series_for_each_strategy_and_direction(tables):
 
 
 def test_drop_rates_are_pooled_by_frame_rate(tables):
-    points = {point.fps: point for point in numbers.drop_points(tables, to_faster=False)}
-    assert set(points) == {5.0, 10.0}
+    points = {
+        (point.panel[0], point.fps): point
+        for point in numbers.drop_points(tables, to_faster=False)
+        if point.strategy == "switch-b2"
+    }
+    assert set(points) == {(window, fps) for window in ("during the downtime", "whole run") for fps in (5.0, 10.0)}
     # Every 200 ms from 0 to 401 ms are 3 frames a run, the second of which is dropped.
-    assert (points[5.0].offered, points[5.0].rate.rate) == (9, pytest.approx(3 / 9))
+    during, whole = points["during the downtime", 5.0], points["whole run", 5.0]
+    assert (during.offered, during.rate.rate) == (9, pytest.approx(3 / 9))
+    assert (whole.offered, whole.rate.rate) == (81, pytest.approx(3 / 81))
+
+
+def test_a_window_without_a_frame_is_a_point_without_a_rate(tmp_path):
+    write_block(tmp_path, [RunSpec(routed_ms=0.4, before_ms=2050)], strategy="switch-a1")
+    built = build_tables(load_results(tmp_path))
+    during, whole = numbers.drop_points(built, to_faster=False)
+    assert during.offered == 0
+    assert math.isnan(during.rate.rate)
+    assert whole.offered == 50
+    found = {plot.name: plot for plot in plots(built)}["fig15"]
+    assert "during the downtime: switch-a1 (no frame offered)" in found.finding
+    assert "whole run: switch-a1 0 %" in found.finding.replace("\xa0", " ")
+    assert "no frame offered" in found.render()["svg"].decode()
 
 
 def test_trade_off_and_parts(tables):
@@ -60,18 +80,42 @@ def test_trade_off_and_parts(tables):
 
 
 def test_cells_of_the_grid(tables):
-    points = numbers.grid_points(tables, ("switch-b1", "switch-b2"))
-    found = {p.panel[1]: (p.strategy, p.cpu_pct, p.mem_pct, len(p.values)) for p in points}
+    cells = numbers.grid_cells(tables, ("switch-b1", "switch-b2"))
+    found = {c.panel: (c.cpu_pct, c.mem_pct, c.median.n, c.state, c.left_out) for c in cells}
     assert found == {
-        "20 → 5 Mbit/s": ("switch-b2", 100.0, 100.0, 6),
-        "5 → 20 Mbit/s": ("switch-b2", 100.0, 100.0, 1),
+        ("vgg19, switch-b2", "20 → 5 Mbit/s"): (100.0, 100.0, 6, "measured", 1),
+        ("vgg19, switch-b2", "5 → 20 Mbit/s"): (100.0, 100.0, 1, "measured", 0),
     }
+
+
+def test_a_cell_without_a_number_is_drawn_with_its_state(tmp_path):
+    write_block(tmp_path, [RunSpec(), RunSpec(from_mbps=5.0, to_mbps=20.0)], strategy="switch-a1")
+    refused = RunSpec(status=Status.INFEASIBLE, reason="OOM")
+    write_block(tmp_path, [refused], strategy="switch-a1", mem_pct=10)
+    write_block(tmp_path, [RunSpec(status=Status.FAILED, reason="agent died")], strategy="switch-a1", cpu_pct=50)
+    found = {plot.name: plot for plot in plots(build_tables(load_results(tmp_path)))}["fig12"]
+    said = found.finding.replace("\xa0", " ")
+    assert "over 2 cells with a number, besides 1 infeasible, 1 failed and 4 not measured" in said
+    drawn = found.render()["svg"].decode().replace("\xa0", " ")
+    assert all(f">{state}<" in drawn for state in ("infeasible", "failed", "not measured", "0.500 ms"))
+    assert "url(#" in drawn  # hatched
+
+
+def test_the_overview_and_the_trade_off_are_of_the_reference_condition_alone(tmp_path):
+    for cpu_pct, ms in ((100, 1.0), (50, 1000.0)):
+        write_block(tmp_path, [RunSpec(routed_ms=ms)] * 3, strategy="switch-a1", cpu_pct=cpu_pct)
+    built = build_tables(load_results(tmp_path))
+    (series,) = numbers.downtime_series(built)
+    assert series.values == pytest.approx([1.0] * 3)
+    (point,) = numbers.trade_offs(built)
+    assert point.downtime.median == pytest.approx(1.0)
+    assert "100 % CPU, 100 % memory; 10 FPS" in plots(built)[0].finding
 
 
 def test_every_figure_is_there_and_says_so_where_it_is_empty(tables):
     found = {plot.name: plot for plot in plots(tables)}
     assert list(found) == NAMES
-    assert found["fig11"].empty == "Pause and resume: no run with a downtime."
+    assert found["fig11"].empty == "Pause and resume: no run."
     assert "switch-a1 0.400" in found["downtime"].finding.replace("\xa0", " ")
 
 

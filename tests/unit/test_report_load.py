@@ -58,6 +58,29 @@ def test_another_schema_version_is_refused_with_a_remedy(tmp_path):
     assert str(folder / "run.json") in str(said.value)
 
 
+def test_a_block_of_another_schema_version_is_refused_by_name_and_the_others_are_shown(tmp_path):
+    write_block(tmp_path, [RunSpec()])
+    write_block(tmp_path, [RunSpec()], strategy="switch-a1", schema_version=99)
+    results = load_results(tmp_path)
+    assert [block.record.strategy for block in results.blocks] == ["switch-b2"]
+    (refused,) = results.unreadable
+    assert refused.source == "runs/vgg19/switch-a1/cpu100-mem100"
+    assert refused.other_version
+    assert "schema version 99" in refused.reason
+    assert "git checkout 0123" in refused.reason
+
+
+def test_a_record_from_before_there_was_stress_is_read(tmp_path):
+    folder = write_block(tmp_path, [RunSpec()])
+    record = json.loads((folder / "run.json").read_text())
+    del record["stress"]
+    for run in record["runs"]:
+        del run["exit_code"], run["oom_kills"]
+    (folder / "run.json").write_text(json.dumps(record))
+    (run,) = runs_of(tmp_path)
+    assert (run.record.exit_code, run.record.oom_kills) == (None, 0)
+
+
 def test_a_damaged_log_makes_its_runs_invalid_and_names_the_line(tmp_path):
     folder = write_block(tmp_path, [RunSpec(), RunSpec(status=Status.INFEASIBLE, reason="out of memory")])
     log = folder / "edge-frames.jsonl"

@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 import pytest
 
 from report.__main__ import main as make_report
+from report.asked import AskedGrid
 from report.load import load_results
 from report.page import main as make_page
-from report.view.runs import AskedGrid, missing
+from report.view.runs import missing
 from tests.grids import write_grid
 from tests.synthetic import RunSpec, Work, write_block
 from workers.records import Status
@@ -77,13 +78,44 @@ def test_the_page_is_well_formed_and_its_links_lead_somewhere(grid_page):
 
 def test_the_page_says_what_ran_what_failed_and_what_is_missing(grid_page):
     _, said = read(grid_page)
-    assert "432 repartitions of mobilenetv2 and vgg19 by 6 strategies" in said
+    assert "816 repartitions of mobilenetv2 and vgg19 by 6 strategies" in said
     assert "agent on edge (198.18.0.12) went silent for 5 s" in said
-    assert "out of memory (exit code 137, oom_kill 1)" in said
-    assert "runs/vgg19/switch-b2/cpu25-mem100: not measured" in said
+    assert "runs/vgg19/switch-b1/cpu50-mem50: not measured" in said
+    assert "Of 72 blocks that the config asks for" in said
+    assert "schema version 99" in said
+    assert "2 blocks of another schema version left out" in said
     assert "link_mbps" not in said  # quantities have names
     assert "Out of tolerance: Link after the change was 14.1 Mbit/s for 20" in said
     assert "nan" not in said.lower().split()
+
+
+def test_infeasible_runs_show_their_evidence_and_those_that_fell_back_their_downtime(grid_page):
+    _, said = read(grid_page)
+    assert "out of memory (exit code 137, oom_kill 1) exit code 137, 1 OOM kill" in said
+    assert "the standby had died; frames were served on with a pipeline built anew – 2.90 s" in said
+
+
+def test_the_page_says_at_which_condition_it_compares(grid_page):
+    _, said = read(grid_page)
+    assert "Decided at 100 % CPU, 100 % memory; 5, 10 and 20 FPS pooled, both directions pooled." in said
+    assert "all runs that are ok at 100 % CPU, 100 % memory; frame rates pooled" in said
+    assert "all runs at 100 % CPU, 100 % memory" in said  # Table I
+
+
+def test_where_service_never_came_back_the_gap_is_a_lower_bound(grid_page):
+    _, said = read(grid_page)
+    assert "lower bounds: " in said
+    assert "no frame offered" in said
+
+
+def test_the_page_says_what_it_can_be_trusted_for_and_what_the_time_went_into(grid_page):
+    _, said = read(grid_page)
+    assert "the records of device, edge and cloud agree on each" in said
+    assert "stress-ng 0.15.06" in said
+    assert "asked: 50 %" in said
+    assert "90.2 % of it was observation" in said
+    assert "Clock offsets of every block" in said
+    assert "−29.5 %" in said  # the link that was too slow
 
 
 def test_a_single_run_makes_a_page_that_decides_nothing(tmp_path):

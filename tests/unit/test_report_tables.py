@@ -1,5 +1,6 @@
 """Tables from raw logs: the data contract's columns, hand-computed cells, and runs that are no good."""
 
+import json
 import math
 
 import pandas as pd
@@ -8,9 +9,10 @@ import pytest
 from report.errors import TableError
 from report.load import load_results
 from report.schema import COLUMNS
+from report.summaries import downtime_summaries
 from report.tables import build_tables, main, read_tables
 from tests.synthetic import RunSpec, Work, write_block
-from workers.records import Conditions, Status
+from workers.records import ClockOffset, Conditions, Status
 
 RESTART = RunSpec(
     works=(Work("rebuild", 5900, {"edge_start_ms": 250.0, "cloud_start_ms": 240.0}),),
@@ -92,6 +94,82 @@ def test_memory_is_compared_over_strategies(tmp_path):
     assert memory.loc[("switch-b1", "cloud")].total_over_initial == 2
     assert memory.loc[("pause-resume", "cloud")].additional_when == "never"
     assert b1_edge.sources == "runs/vgg19/switch-b1/cpu100-mem100"
+
+
+def test_table_one_is_of_the_reference_condition_alone(tmp_path):
+    small, large = ({"edge": size, "cloud": size} for size in (500.0, 900.0))
+    write_block(tmp_path, [RunSpec(rest_mb=small, peak_mb=small)])
+    write_block(tmp_path, [RunSpec(rest_mb=large, peak_mb=large)], cpu_pct=25)
+    memory = tables_of(tmp_path).memory
+    assert memory.rest_mb.tolist() == [500, 500]
+    assert memory.n.tolist() == [1, 1]
+    assert (memory.cpu_pct[0], memory.mem_pct[0]) == (100, 100)
+
+
+def test_a_block_says_what_its_time_went_into_and_how_its_runs_ended(tmp_path):
+    failed = RunSpec(status=Status.FAILED, reason="agent died")
+    write_block(tmp_path, [RunSpec(), RunSpec(routed_ms=None), failed], stress={"tool": "stress-ng", "set_s": 2.0})
+    (row,) = tables_of(tmp_path).blocks.to_dict("records")
+    assert (row["runs_ok"], row["runs_infeasible"], row["runs_failed"], row["runs_invalid"]) == (1, 0, 1, 1)
+    assert row["observation_share"] == pytest.approx(120 / 133)
+    assert row["other_s"] == pytest.approx(0)
+    assert row["stress"] == '{"set_s":2.0,"tool":"stress-ng"}'
+
+
+def test_clocks_have_offsets_bounds_and_drift(tmp_path):
+    before = {"edge": ClockOffset(5_000, 40_000), "device": ClockOffset(-2_000, 30_000)}
+    after = {"edge": ClockOffset(-1_000, 50_000)}
+    write_block(tmp_path, [RunSpec()], clock_before=before, clock_after=after)
+    clocks = tables_of(tmp_path).clocks.set_index("host")
+    edge = clocks.loc["edge"]
+    assert (edge.before_offset_us, edge.after_offset_us, edge.drift_us) == (5, -1, -6)
+    assert (edge.before_bound_us, edge.after_bound_us) == (40, 50)
+    assert clocks.loc["device"][["after_offset_us", "drift_us"]].isna().all()
+
+
+def test_evidence_stands_in_the_row_of_its_run(tmp_path):
+    refused = RunSpec(status=Status.INFEASIBLE, reason="OOM", exit_code=137, oom_kills=2)
+    write_block(tmp_path, [refused, RunSpec()])
+    downtime = tables_of(tmp_path).downtime
+    assert (downtime.exit_code[0], downtime.oom_kills[0]) == (137, 2)
+    assert pd.isna(downtime.exit_code[1])
+
+
+def test_a_run_that_fell_back_keeps_its_downtime_and_enters_no_statistic(tmp_path):
+    fell_back = RunSpec(status=Status.FAILED, reason="its standby died", measured=True, routed_ms=2900)
+    write_block(tmp_path, [RunSpec(routed_ms=0.4), fell_back], strategy="switch-a1")
+    tables = tables_of(tmp_path)
+    assert tables.downtime.downtime_ms[1] == pytest.approx(2900)
+    (summary,) = downtime_summaries(tables.downtime)
+    assert (summary.downtime.n, summary.downtime.median) == (1, pytest.approx(0.4))
+    assert tables.memory.n.tolist() == [1, 1]
+
+
+def test_a_gap_that_never_closed_is_a_lower_bound(tmp_path):
+    write_block(tmp_path, [RunSpec(), RunSpec(lost_after_ms=0.0), RunSpec(lost_after_ms=0.0)])
+    tables = tables_of(tmp_path)
+    assert tables.downtime.service_gap_is_lower_bound.tolist() == [False, True, True]
+    # The last answer came 40 ms before the change, the last frame was offered 2900 ms after it.
+    assert tables.downtime.service_gap_ms[1] == pytest.approx(2900 + 40 - 100)
+    (summary,) = downtime_summaries(tables.downtime)
+    assert (summary.gap_is_lower_bound, summary.unserved) == (True, 2)
+
+
+def test_bounds_above_the_median_leave_it_exact(tmp_path):
+    write_block(tmp_path, [RunSpec(), RunSpec(), RunSpec(lost_after_ms=0.0)])
+    (summary,) = downtime_summaries(tables_of(tmp_path).downtime)
+    assert (summary.gap_is_lower_bound, summary.unserved) == (False, 1)
+
+
+def test_logs_on_which_edge_and_cloud_do_not_agree_make_the_run_invalid(tmp_path):
+    folder = write_block(tmp_path, [RunSpec(), RunSpec()])
+    log = folder / "edge-frames.jsonl"
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows[3]["tail_done_ns"] = None
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    downtime = tables_of(tmp_path).downtime
+    assert downtime.status.tolist() == ["invalid", "ok"]
+    assert downtime.reason[0] == "frame 3 answered by the edge without a stamp of the cloud"
 
 
 def test_runs_of_every_status_stay_as_rows(tmp_path):

@@ -1,0 +1,157 @@
+"""What the numbers can be trusted for: accounts of frames, clocks, noise, and what the stressor did."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from report import text
+from report.noise import noise_summaries
+from report.view.grid import Cell, Column, Grid, Group, group_by_first, numeric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from report.noise import NoiseSummary
+    from report.tables import Tables
+
+_MEASURED = ("cpu_pct", "mem_pct")
+_TIMES = ("set_s", "release_s")
+
+
+def accounts(tables: Tables) -> str:
+    """Say for how many runs the frames add up at device, edge and cloud."""
+    runs = tables.downtime
+    ok, invalid = int((runs["status"] == "ok").sum()), int((runs["status"] == "invalid").sum())
+    whole = tables.frames[(tables.frames["window"] == "whole") & (tables.frames["status"] == "ok")]
+    offered, answered, dropped = (int(whole[column].sum()) for column in ("offered", "answered", "dropped"))
+    said = (
+        f"In {text.plural(ok, 'run')} that are ok the device offered {text.plural(offered, 'frame')}: {answered:,} "
+        f"were answered and {dropped:,} dropped, each once; the records of device, edge and cloud agree on each."
+    )
+    if not invalid:
+        return f"{said} No run had to be left out because its logs do not add up."
+    return f"{said} {text.plural(invalid, 'run')} did not add up or cannot be read, and count nowhere: see Runs."
+
+
+def clocks_grid(tables: Tables) -> Grid:
+    """Return the clock offsets against the controller: widest bounds and largest drift over the blocks."""
+    return Grid(
+        "table-clocks",
+        "Clocks of the hosts against the controller's, by probes with the shortest round trip",
+        [
+            Column("Host"),
+            numeric("Bound before, widest", "µs"),
+            numeric("Bound after, widest", "µs"),
+            numeric("Drift within a block, largest", "µs"),
+            numeric("n", "blocks"),
+        ],
+        [Group("", [_clock_row(str(host), rows) for host, rows in tables.clocks.groupby("host", sort=False)])],
+    )
+
+
+def clock_blocks_grid(tables: Tables) -> Grid:
+    """Return the clock offsets of every block, before and after it."""
+    return Grid(
+        "table-clock-blocks",
+        "Clock offsets of every block, each with its bound (µs)",
+        [Column("Raw logs"), Column("Host"), numeric("Before"), numeric("After"), numeric("Drift")],
+        group_by_first([(str(row["model"]), _clock_block_row(row)) for row in _records(tables.clocks)]),
+    )
+
+
+def noise_grid(tables: Tables) -> Grid:
+    """Return how far repeats of the same scenario lie apart."""
+    return Grid(
+        "table-noise",
+        "Noise: range of the downtime over the repeats of one scenario (cell, frame rate, direction), as a share of "
+        "its median",
+        [
+            Column("Strategy"),
+            numeric("Typical", "median"),
+            numeric("Worst"),
+            numeric("Worst, absolute"),
+            numeric("n", "repeats there"),
+            numeric("Scenarios", "with repeats"),
+            Column("Where it is worst"),
+        ],
+        group_by_first([(row.model, _noise_row(row)) for row in noise_summaries(tables.downtime)]),
+    )
+
+
+def stress_grid(tables: Tables) -> Grid:
+    """Return what the stressor did in every block that had one."""
+    found = [(row, json.loads(str(row["stress"]))) for row in _records(tables.blocks)]
+    return Grid(
+        "table-stress",
+        "What the stressor did, and what a probe process had left before the first run",
+        [
+            Column("Raw logs"),
+            numeric("CPU left", "measured"),
+            numeric("Memory left", "measured"),
+            numeric("To set", "s"),
+            numeric("To release", "s"),
+            Column("Stressor"),
+        ],
+        group_by_first([(str(row["model"]), _stress_row(row, stress)) for row, stress in found if stress]),
+    )
+
+
+def _clock_row(host: str, rows: pd.DataFrame) -> list[Cell]:
+    return [
+        Cell(host),
+        Cell(_bound(rows["before_bound_us"].max())),
+        Cell(_bound(rows["after_bound_us"].max())),
+        Cell(text.digits(float(rows["drift_us"].abs().max()))),
+        Cell(f"{len(rows)}"),
+    ]
+
+
+def _clock_block_row(row: dict[str, Any]) -> list[Cell]:
+    return [
+        Cell(str(row["source"])),
+        Cell(str(row["host"])),
+        *(
+            Cell(text.digits(row[f"{side}_offset_us"]), note=_bound(row[f"{side}_bound_us"]))
+            for side in ("before", "after")
+        ),
+        Cell(text.digits(row["drift_us"])),
+    ]
+
+
+def _bound(us: float) -> str:
+    shown = text.digits(float(us))
+    return shown if shown == text.NONE else f"± {shown}"
+
+
+def _noise_row(row: NoiseSummary) -> list[Cell]:
+    return [
+        Cell(row.strategy, swatch=row.strategy),
+        Cell(text.percent(row.typical)),
+        Cell(text.percent(row.worst.share)),
+        Cell(text.duration(row.worst.range_ms)),
+        Cell(f"{row.worst.n}"),
+        Cell(f"{row.scenarios}"),
+        Cell(row.worst.scenario),
+    ]
+
+
+def _stress_row(row: dict[str, Any], stress: dict[str, Any]) -> list[Cell]:
+    asked = {"cpu_pct": row["cpu_pct"], "mem_pct": row["mem_pct"]}
+    others = [f"{key.replace('_', ' ')} {value}" for key, value in stress.items() if key not in _MEASURED + _TIMES]
+    return [
+        Cell(str(row["source"])),
+        *(Cell(_number(stress.get(key), " %"), note=f"asked: {asked[key]:g} %") for key in _MEASURED),
+        *(Cell(_number(stress.get(key))) for key in _TIMES),
+        Cell(", ".join(others) or text.NONE),
+    ]
+
+
+def _number(value: Any, unit: str = "") -> str:
+    if isinstance(value, int | float):
+        return f"{text.digits(float(value))}{unit}"
+    return text.NONE if value is None else str(value)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
