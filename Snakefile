@@ -2,7 +2,7 @@
 
 from snakemake.utils import min_version
 
-min_version("9.10")
+min_version("9.17")  # priorities by wildcards
 
 
 # A config given with --configfile stands alone; merged into the default one it would measure the models of both.

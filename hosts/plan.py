@@ -17,7 +17,7 @@ from hosts.errors import HostsError
 from hosts.forecast import Expected, Split, edge_memory_mb, forecast
 from hosts.grid import blocks, every_block
 from hosts.past import past_blocks
-from hosts.progress import in_words
+from hosts.progress import in_words, listed
 from hosts.room import Room, rooms
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _expectations(plan: Plan) -> list[str]:
     ]
     tight = [expected.block.folder for expected in plan.left if not expected.fits]
     if tight:
-        lines.append(f"expected not to fit into memory, and to end at once (a guess): {len(tight)}: {', '.join(tight)}")
+        lines.append(f"expected not to fit into memory, and to end at once (a guess): {listed(tight)}")
     return lines
 
 

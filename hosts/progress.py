@@ -33,6 +33,13 @@ def in_words(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
 
 
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return names in a row, counting those beyond `most`."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
 class Progress:
     """Progress of one block."""
 

@@ -14,7 +14,9 @@ import msgspec
 from hosts import check
 from hosts import inventory as inventories
 from hosts.errors import HostsError
+from hosts.plan import describe, make_plan
 from hosts.provenance import REPOSITORY
+from hosts.room import refuse_without
 from hosts.testbed import Testbed
 from hosts.testbed.lock import path as lock_path
 
@@ -32,11 +34,14 @@ class Workbench:
         self._testbed: Testbed | None = None
 
     def open(self) -> None:
-        """Lock the results, write the resolved config, make the testbed and check the hosts.
+        """Say what is planned, lock the results, write the resolved config, make the testbed and check the hosts.
 
         Raises:
-            HostsError: another workflow holds the results, no testbed can be made, or hosts lack something.
+            HostsError: a disk has no room, another workflow holds the results, no testbed can be made, or hosts
+                lack something.
         """
+        plan = make_plan(self._config)
+        refuse_without(plan.rooms)
         results = Path(self._config.results)
         results.mkdir(parents=True, exist_ok=True)
         self._lock = _take_lock(results / ".lock")
@@ -44,6 +49,7 @@ class Workbench:
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         # Jobs find the packages also where the working directory is another (snakemake --directory).
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+        print("\n".join(describe(self._config, plan)), file=sys.stderr, flush=True)
         try:
             (results / "config.json").write_bytes(msgspec.json.encode(self._config))
             inventory = inventories.load(Path(self._config.inventory))
@@ -56,11 +62,15 @@ class Workbench:
             self.close()
             raise
 
-    def close(self) -> None:
-        """Take the testbed down and free the results. Idempotent."""
+    def close_testbed(self) -> None:
+        """Take the testbed down and keep the results locked. Idempotent."""
         if self._testbed is not None:
             testbed, self._testbed = self._testbed, None
             testbed.stop()
+
+    def close(self) -> None:
+        """Take the testbed down and free the results. Idempotent."""
+        self.close_testbed()
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -33,7 +33,15 @@ except HostsError as error:
 HOSTS_DIGEST = hashlib.sha256(repr(INVENTORY.hosts).encode()).hexdigest()[:12]
 RESULTS = EXPERIMENT.results
 BLOCKS = grid_blocks(EXPERIMENT)
+PAGE = f"{RESULTS}/report/index.html"
+RENDER = [sys.executable, "-m", "report", "--results", RESULTS, "--out", PAGE]
 RESOLVED = f"{RESULTS}/config.json"
+
+
+def priority_of(block):
+    """Of the blocks that are ready, Snakemake starts the one with the highest priority: the grid's next."""
+    folder = f"{block.model}/{block.strategy}/cpu{block.cpu}-mem{block.mem}"
+    return next((-n for n, known in enumerate(BLOCKS) if known.folder == folder), 0)
 
 
 # Only read with --sdm apptainer: the system that `make setup` is known to make ready. Without it rules run as they are.

@@ -15,7 +15,7 @@ rule model:
         or wildcards.model,
         weights=lambda wildcards: EXPERIMENT.models[wildcards.model].weights,
         seed=EXPERIMENT.seed,
-        store=MODEL_STORE,
+        store=str(MODEL_STORE),
         cuts=lambda wildcards: [
             f"--cut={point}"
             for point in points_by_speed(EXPERIMENT, wildcards.model).values()
@@ -37,6 +37,7 @@ rule measure:
         f"{RESULTS}/runs/{{model}}/{{strategy}}/cpu{{cpu}}-mem{{mem}}/run.json",
     log:
         f"{RESULTS}/runs/{{model}}/{{strategy}}/cpu{{cpu}}-mem{{mem}}/measure.log",
+    priority: priority_of
     retries: 1
     resources:
         testbed=1,

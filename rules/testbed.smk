@@ -3,6 +3,7 @@
 The main process owns the lifeline of the testbed: however this process ends, the testbed goes with it.
 """
 
+from hosts.unfinished import leave_in_order
 from hosts.workbench import Workbench
 
 workflow.global_resources.setdefault("testbed", 1)
@@ -21,4 +22,6 @@ onsuccess:
 
 
 onerror:
+    WORKBENCH.close_testbed()
+    leave_in_order(EXPERIMENT, Path(PAGE), RENDER)
     WORKBENCH.close()

@@ -90,7 +90,7 @@ def test_config_readme_gives_the_default_of(key):
 
 def test_examples_of_the_config_readme_are_configs():
     examples = re.findall(r"```yaml\n(.*?)```", text_of("config/README.md"), re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         config = parse(yaml.safe_load(example), "the example")
         assert set(config.strategies) <= STRATEGIES.keys()

@@ -1,0 +1,202 @@
+"""The workflow as Snakemake runs it: which blocks, in which order, and what is left when some of them fail.
+
+Jobs run with a folder of their own first on Python's path, where commands of the same names only take notes: they
+are what Snakemake schedules, nothing is measured.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from hosts.config import load, parse
+from hosts.grid import blocks
+from tests.unit.past_records import past_of
+
+REPOSITORY = Path(__file__).parents[2]
+SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
+SHIPPED = sorted((REPOSITORY / "config").glob("*.yaml"))
+GRID = {
+    "models": {"mobilenetv2": {}, "vgg19": {}},
+    "strategies": ["pause-resume", "switch-a1"],
+    "cpu_pct": [100, 50],
+    "repeats": 1,
+}
+WITHOUT_TESTBED = """
+include: "{repository}/rules/common.smk"
+include: "{repository}/rules/grid.smk"
+rule all:
+    default_target: True
+    input: [f"{{RESULTS}}/runs/{{block.folder}}/run.json" for block in BLOCKS]
+"""
+STORE = "print('{}')\n"
+MEASURE = """
+import argparse, fcntl, pathlib, sys, time
+parser = argparse.ArgumentParser()
+for flag in ("config", "model", "strategy", "cpu", "mem", "stored", "out"):
+    parser.add_argument(f"--{flag}")
+job = parser.parse_args()
+folder = f"{job.model}/{job.strategy}/cpu{job.cpu}-mem{job.mem}"
+with open("one-at-a-time", "w") as lock, open("order", "a") as order:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two at once: the testbed is shared, and this fails
+    print(folder, file=order, flush=True)
+    if job.strategy in pathlib.Path("broken").read_text().split():
+        sys.exit("edge: no such host")
+    if job.strategy in pathlib.Path("endless").read_text().split():
+        try:
+            time.sleep(300)
+        except KeyboardInterrupt:
+            print("put back", file=order)
+            sys.exit(130)
+    record = pathlib.Path("records", folder.replace("/", "_")).read_text()
+    pathlib.Path(job.out, "run.json").write_text(record)
+"""
+REPORT = """
+import argparse, pathlib
+parser = argparse.ArgumentParser()
+parser.add_argument("--results")
+parser.add_argument("--out")
+job = parser.parse_args()
+found = sorted(str(path.parent.relative_to(f"{job.results}/runs")) for path in pathlib.Path(job.results).rglob("run.json"))
+for name in ("downtime", "parts", "frames", "memory", "memory_runs", "conditions"):
+    for table in ("csv", "parquet"):
+        path = pathlib.Path(job.results, "tables", f"{name}.{table}")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+for name in ("downtime", "parts", "tradeoff", "fig11", "fig12", "fig13", "fig14", "fig15"):
+    for figure in ("svg", "pdf"):
+        path = pathlib.Path(job.results, "figures", f"{name}.{figure}")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+page = pathlib.Path(job.out)
+page.parent.mkdir(exist_ok=True)
+page.write_text("\\n".join(found))
+"""
+
+
+class Flow:
+    """A working directory whose commands only take notes."""
+
+    def __init__(self, folder, snakefile, **changed):
+        self.folder, self.snakefile = folder, snakefile
+        self.config_file = folder / "config.yaml"
+        self.configure(**changed)
+        for name, text in {"workers/store": STORE, "hosts/measure": MEASURE, "report/__main__": REPORT}.items():
+            path = folder / f"{name}.py"
+            path.parent.mkdir()
+            path.with_name("__init__.py").touch()
+            path.write_text(text)
+        self.behave()
+
+    def configure(self, **changed):
+        self.config_file.write_text(yaml.safe_dump({"inventory": str(self.inventory), **GRID, **changed}))
+        config = load(self.config_file)
+        for block in blocks(config):
+            record = self.folder / "records" / block.folder.replace("/", "_")
+            record.parent.mkdir(exist_ok=True)
+            record.write_bytes(msgspec.json.encode(past_of(config, block)))
+
+    def behave(self, broken="", endless=""):
+        """Say of which strategies the blocks fail, and of which they take until they are interrupted."""
+        (self.folder / "broken").write_text(broken)
+        (self.folder / "endless").write_text(endless)
+
+    @property
+    def inventory(self):
+        return REPOSITORY / "hosts/local.yaml"
+
+    def command(self, *more):
+        return [
+            SNAKEMAKE, "--snakefile", str(self.snakefile), "--directory", str(self.folder),
+            "--workflow-profile", str(REPOSITORY / "profiles/default"),
+            "--configfile", str(self.config_file), "--cores", "2", "--resources", "testbed=1", *more,
+        ]  # fmt: skip
+
+    def start(self, *more):
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        return subprocess.Popen(
+            self.command(*more),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *more):
+        flow = self.start(*more)
+        said, _ = flow.communicate(timeout=120)
+        return flow.returncode, said
+
+    @property
+    def order(self):
+        path = self.folder / "order"
+        return path.read_text().split("\n")[:-1] if path.exists() else []
+
+    def expected(self):
+        return [block.folder for block in blocks(load(self.config_file))]
+
+
+@pytest.fixture
+def scheduled(tmp_path):
+    """The rules without the testbed."""
+    work = tmp_path / "work"
+    work.mkdir()
+    (tmp_path / "Snakefile").write_text(WITHOUT_TESTBED.format(repository=REPOSITORY))
+    return Flow(work, tmp_path / "Snakefile")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_snakemake_plans_the_blocks_of_every_config_that_comes_along(path, tmp_path):
+    values = [f"inventory={REPOSITORY / 'hosts/local.yaml'}", "results=here"]
+    command = [SNAKEMAKE, "-n", "--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(tmp_path)]
+    command += ["--configfile", str(path), "--config", *values]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"measure {len(blocks(load(path))):>12}".split() in [line.split() for line in done.stdout.splitlines()]
+
+
+def test_blocks_are_measured_one_at_a_time_in_the_order_of_the_grid(scheduled):
+    status, said = scheduled.run()
+    assert status == 0, said
+    assert scheduled.order == scheduled.expected()
+    assert len(scheduled.order) == 8
+
+
+def test_blocks_that_are_measured_already_leave_the_others_in_their_order(scheduled):
+    wanted = scheduled.expected()
+    done = wanted[1::3]
+    targets = [f"results/runs/{folder}/run.json" for folder in done]
+    status, said = scheduled.run("--", *targets)
+    assert status == 0, said
+    assert scheduled.order == done
+    assert scheduled.run()[0] == 0
+    assert scheduled.order[len(done) :] == [folder for folder in wanted if folder not in done]
+    scheduled.configure(strategies=[*GRID["strategies"], "switch-b1"])
+    assert scheduled.run()[0] == 0
+    assert scheduled.order[8:] == [folder for folder in scheduled.expected() if "switch-b1" in folder]
+
+
+def test_a_block_that_fails_is_tried_twice_and_the_others_keep_their_order(scheduled):
+    scheduled.behave(broken="switch-a1")
+    status, said = scheduled.run()
+    assert status != 0, said
+    once = list(dict.fromkeys(scheduled.order))
+    assert once == scheduled.expected()
+    assert [folder for folder in once if scheduled.order.count(folder) == 2] == [
+        folder for folder in once if "switch-a1" in folder
+    ]
+
+
+def test_another_seed_is_another_order_of_the_same_blocks():
+    one, other = (blocks(parse({**GRID, "seed": seed}, "c")) for seed in (1, 2))
+    assert one != other
+    assert set(one) == set(other)
