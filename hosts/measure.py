@@ -99,8 +99,10 @@ def measure(config: Config, block: Block, stored_path: Path, out: Path) -> Block
         stack.enter_context(testbed_for(inventory))
         connections = _connect(inventory, stack)
         stack.enter_context(lease(connections["edge"]))
-        sites = _deploy(inventory, connections, Path(stored.path), began_utc)
-        host_facts = _gather(inventory, connections)
+        with ThreadPoolExecutor(1) as beside:
+            gathered = beside.submit(_gather, inventory, connections)
+            sites = _deploy(inventory, connections, Path(stored.path), began_utc)
+            host_facts = gathered.result()
         _empty(out)  # only now: hosts that cannot be had must not cost the block as it was measured before
         progress = Progress(block.folder, len(specs))
         result = BlockMeasurement(
