@@ -194,6 +194,8 @@ def measured_run(row: RunRecord, measured: Measured) -> RunRecord:
         row,
         status=Status.OK if outcome.ok and not reasons else Status.FAILED,
         reason="; ".join(reasons) or None,
+        clock_before=measured.clock_before,
+        clock_after=measured.clock_after,
         achieved=Conditions(
             link_mbps_before=measured.link_before.mbps,
             link_mbps_after=measured.link_after.mbps,

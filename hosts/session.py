@@ -69,6 +69,8 @@ class Measured(NamedTuple):
     left: m.AvailabilityRead
     lost: tuple[str, ...]
     observed_s: float
+    clock_before: dict[str, ClockOffset]
+    clock_after: dict[str, ClockOffset]
 
 
 class Session:
@@ -169,7 +171,9 @@ class Session:
         if repartitioned.run != spec.run:
             raise AgentError(f"edge: it spoke of run {repartitioned.run} while run {spec.run} was measured")
         lost = tuple(report.reason for report in edge.take(m.PipelineLost))
-        return Measured(repartitioned, frames, before, self._link, left, lost, observed_s)
+        clock_before, self.clocks = self.clocks, self.clock_offsets()
+        clocks = clock_before, self.clocks
+        return Measured(repartitioned, frames, before, self._link, left, lost, observed_s, *clocks)
 
     def _read_availability(self, run: int) -> m.AvailabilityRead:
         self._agents["edge"].send(m.ReadAvailability(run))

@@ -154,6 +154,7 @@ class Conditions(msgspec.Struct, frozen=True):
 class RunRecord(msgspec.Struct, frozen=True):
     """One repetition of one scenario.
 
+    `clock_before` and `clock_after` are the hosts' clocks, probed between runs, when the link is idle.
     `exit_code` and `oom_kills` are the evidence where a container died: how its program ended, and how many
     processes the kernel killed for want of memory.
     """
@@ -172,6 +173,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     deadline_ms: float
     started_utc: str
     session: int = 0  # counts how often the agents were started anew within the block
+    clock_before: dict[str, ClockOffset] = {}
+    clock_after: dict[str, ClockOffset] = {}
     exit_code: int | None = None
     oom_kills: int = 0
 

@@ -190,7 +190,7 @@ class FakeSession:
         before = m.LinkMeasured(spec.from_mbps - 0.5, 20.5)
         after = m.LinkMeasured(spec.to_mbps - 0.25, 20.25)
         left = m.AvailabilityRead(spec.run, cpu_pct=97.0, mem_pct=99.0)
-        return Measured(outcome, frames, before, after, left, self._script.lost, observed_s=2.0)
+        return Measured(outcome, frames, before, after, left, self._script.lost, 2.0, self.clocks, self.clocks)
 
     def clock_offsets(self):
         self._fail(self._script.closing)
