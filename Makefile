@@ -12,7 +12,7 @@ LOCK = uv pip compile --quiet --universal --fork-strategy fewest --generate-hash
 LOCKS := hosts/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev reproduce plan test check format bench lock clean-testbed clean
+.PHONY: help setup setup-dev reproduce plan report test check format bench lock clean-testbed clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
@@ -23,12 +23,18 @@ setup: ## Install what this machine lacks to run the experiments
 setup-dev: ## The same, and what tests and checks need
 	@hosts/setup.sh --role dev
 
+# The plan is made first, because it refuses a config that cannot be read in one line; Snakemake would in fifty.
 reproduce: setup ## Run the experiments of CONFIG=config/default.yaml and render the report
+	@python -m hosts.plan --config $(CONFIG) > /dev/null
 	snakemake --cores all --configfile $(CONFIG)
 	@echo "The report is $(RESULTS)/report/index.html"
 
 plan: setup ## Say what CONFIG would run, and how long it takes
-	python -m hosts.plan --config $(CONFIG)
+	@python -m hosts.plan --config $(CONFIG)
+
+report: setup ## Render the report from those blocks of CONFIG that are measured
+	python -m report --results $(RESULTS) --out $(RESULTS)/report/index.html
+	@echo "The report is $(RESULTS)/report/index.html"
 
 test: setup-dev ## Run all tests
 	pytest

@@ -50,8 +50,8 @@ def interleaved(grid: Iterable[Block], seed: int) -> list[Block]:
     """Shuffle blocks so that no strategy is measured earlier than another: a machine gets slower as it gets warm.
 
     Each strategy's blocks are spread evenly over the whole time, each at a random place of its share. Strategies go
-    through models and stress levels in the same shuffled circle, each from another place of it, so that levels are
-    spread as well. The same blocks and seed give the same order.
+    through models and stress levels in the same shuffled circle from starts that lie evenly round it, so that levels
+    are spread as well. The same blocks and seed give the same order.
     """
     shuffle = Random(f"order of blocks {seed}")  # noqa: S311 - no secret
     by_strategy: defaultdict[str, dict[tuple[str, float, float], Block]] = defaultdict(dict)
@@ -60,8 +60,8 @@ def interleaved(grid: Iterable[Block], seed: int) -> list[Block]:
     circle = sorted({cell for of_strategy in by_strategy.values() for cell in of_strategy})
     shuffle.shuffle(circle)
     placed: list[tuple[float, Block]] = []
-    for start, of_strategy in enumerate(by_strategy.values()):
-        turned = [circle[(start + step) % len(circle)] for step in range(len(circle))]
-        own = [of_strategy[cell] for cell in turned if cell in of_strategy]
+    for number, of_strategy in enumerate(by_strategy.values()):
+        start = number * len(circle) // len(by_strategy)
+        own = [of_strategy[cell] for cell in circle[start:] + circle[:start] if cell in of_strategy]
         placed += [((place + shuffle.random()) / len(own), block) for place, block in enumerate(own)]
     return [block for _, block in sorted(placed, key=lambda entry: entry[0])]

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -17,8 +16,12 @@ import yaml
 
 from hosts.config import load, parse
 from hosts.grid import blocks
+from tests.e2e.conftest import inventory as e2e_inventory
+from tests.e2e.traces import traces, wait_until
 from tests.unit.past_records import past_of
 
+NAME = "flow"
+SUBNETS = ("198.19.50.", "198.19.51.", "198.19.52.")
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 SHIPPED = sorted((REPOSITORY / "config").glob("*.yaml"))
@@ -63,28 +66,18 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--results")
 parser.add_argument("--out")
 job = parser.parse_args()
-found = sorted(str(path.parent.relative_to(f"{job.results}/runs")) for path in pathlib.Path(job.results).rglob("run.json"))
-for name in ("downtime", "parts", "frames", "memory", "memory_runs", "conditions"):
-    for table in ("csv", "parquet"):
-        path = pathlib.Path(job.results, "tables", f"{name}.{table}")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("")
-for name in ("downtime", "parts", "tradeoff", "fig11", "fig12", "fig13", "fig14", "fig15"):
-    for figure in ("svg", "pdf"):
-        path = pathlib.Path(job.results, "figures", f"{name}.{figure}")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("")
-page = pathlib.Path(job.out)
-page.parent.mkdir(exist_ok=True)
-page.write_text("\\n".join(found))
+runs = pathlib.Path(job.results, "runs")
+found = sorted(str(path.parent.relative_to(runs)) for path in runs.rglob("run.json"))
+pathlib.Path(job.out).parent.mkdir(exist_ok=True)
+pathlib.Path(job.out).write_text("\\n".join(found))
 """
 
 
 class Flow:
     """A working directory whose commands only take notes."""
 
-    def __init__(self, folder, snakefile, **changed):
-        self.folder, self.snakefile = folder, snakefile
+    def __init__(self, folder, snakefile, inventory, **changed):
+        self.folder, self.snakefile, self.inventory = folder, snakefile, inventory
         self.config_file = folder / "config.yaml"
         self.configure(**changed)
         for name, text in {"workers/store": STORE, "hosts/measure": MEASURE, "report/__main__": REPORT}.items():
@@ -106,10 +99,6 @@ class Flow:
         """Say of which strategies the blocks fail, and of which they take until they are interrupted."""
         (self.folder / "broken").write_text(broken)
         (self.folder / "endless").write_text(endless)
-
-    @property
-    def inventory(self):
-        return REPOSITORY / "hosts/local.yaml"
 
     def command(self, *more):
         return [
@@ -151,7 +140,20 @@ def scheduled(tmp_path):
     work = tmp_path / "work"
     work.mkdir()
     (tmp_path / "Snakefile").write_text(WITHOUT_TESTBED.format(repository=REPOSITORY))
-    return Flow(work, tmp_path / "Snakefile")
+    return Flow(work, tmp_path / "Snakefile", REPOSITORY / "hosts/local.yaml")
+
+
+@pytest.fixture
+def workflow(tmp_path):
+    """The whole workflow, on a testbed of its own."""
+    (tmp_path / "lab.yaml").write_text(yaml.safe_dump(own_inventory()))
+    return Flow(tmp_path, REPOSITORY / "Snakefile", tmp_path / "lab.yaml", cpu_pct=[100])
+
+
+def own_inventory():
+    """Return the tests' inventory under another name and other addresses."""
+    text = yaml.safe_dump(e2e_inventory("process"))
+    return yaml.safe_load(text.replace("e2e", NAME).replace("198.19.4", "198.19.5"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -200,3 +202,47 @@ def test_another_seed_is_another_order_of_the_same_blocks():
     one, other = (blocks(parse({**GRID, "seed": seed}, "c")) for seed in (1, 2))
     assert one != other
     assert set(one) == set(other)
+
+
+def page(flow):
+    return (flow.folder / "results/report/index.html").read_text().splitlines()
+
+
+@pytest.mark.root
+def test_blocks_that_fail_leave_a_report_of_the_others_and_a_rerun_measures_only_them(workflow):
+    workflow.behave(broken="switch-a1")
+    status, said = workflow.run()
+    assert status != 0
+    missing = [folder for folder in workflow.expected() if "switch-a1" in folder]
+    assert f"2 of 4 blocks are not measured: {', '.join(missing)}" in said
+    assert "run the same command again" in said
+    assert page(workflow) == sorted(set(workflow.expected()) - set(missing))
+    assert traces(NAME, SUBNETS) == []
+    workflow.behave()
+    before = len(workflow.order)
+    status, said = workflow.run("--until", "measure")
+    assert status == 0, said
+    assert workflow.order[before:] == missing
+
+
+@pytest.mark.root
+def test_one_ctrl_c_ends_the_job_puts_the_machine_back_and_leaves_a_report(workflow):
+    workflow.behave(endless="switch-a1")
+    flow = workflow.start()
+    first = next(place for place, folder in enumerate(workflow.expected()) if "switch-a1" in folder)
+    wait_until(lambda: len(workflow.order) > first or flow.poll() is not None)
+    os.killpg(flow.pid, signal.SIGINT)
+    said, _ = flow.communicate(timeout=60)
+    assert flow.returncode not in (0, None)
+    assert workflow.order == [*workflow.expected()[: first + 1], "put back"]
+    assert f"{4 - first} of 4 blocks are not measured" in said
+    assert page(workflow) == sorted(workflow.expected()[:first])
+    assert "Traceback" not in said
+    assert traces(NAME, SUBNETS) == []
+
+
+@pytest.mark.root
+def test_the_plan_stands_before_the_first_job(workflow):
+    status, said = workflow.run("--until", "measure")
+    assert status == 0, said
+    assert said.index("4 blocks, 8 runs: 2 models × 2 strategies") < said.index("Execute 2 jobs")
