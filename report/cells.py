@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from report.metrics.statistics import Interval, median_interval
-from report.scope import Cell, at
-from report.summaries import directions_of, models_of, of, of_direction, strategies_of
+from report.scope import Cell
+from report.summaries import directions_of, models_of, strategies_of
 from report.theme import ordered
 
 if TYPE_CHECKING:
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
     from report.asked import AskedGrid
 
+_Place = tuple[str, str, float, float, Cell]  # model, strategy, from, to (Mbit/s), cell
+_Run = tuple[str, float]  # status, downtime (ms)
+
 MEASURED = "measured"
 NOT_MEASURED = "not measured"
 STAYED = "cut stays"
+_COLUMNS = ("model", "strategy", "from_mbps", "to_mbps", "cpu_pct", "mem_pct", "status", "downtime_ms")
 _WORST_FIRST = ("infeasible", "failed", "invalid")
 
 
@@ -54,13 +58,24 @@ class CellSummary:
 
 def cell_summaries(downtime: pd.DataFrame, asked: AskedGrid | None = None) -> list[CellSummary]:
     """Summarise every cell of every model, strategy and direction; those asked for but not there are in it, too."""
+    runs = _by_cell(downtime)
     return [
-        _summary(of_direction(of(downtime, model, strategy), pair), (model, strategy), pair, cell)
+        _summary((model, strategy), pair, cell, runs.get((model, strategy, *pair, cell), []))
         for model in models_of(downtime)
         for strategy in _strategies(downtime, model, asked)
         for pair in directions_of(downtime)
         for cell in _grid(downtime[downtime["model"] == model], model, asked)
     ]
+
+
+def _by_cell(downtime: pd.DataFrame) -> dict[_Place, list[_Run]]:
+    """Sort the runs into their cells in one pass."""
+    found: dict[_Place, list[_Run]] = {}
+    columns = (downtime[column].tolist() for column in _COLUMNS)
+    for model, strategy, from_mbps, to_mbps, cpu_pct, mem_pct, status, downtime_ms in zip(*columns, strict=True):
+        place = (model, strategy, from_mbps, to_mbps, Cell(cpu_pct, mem_pct))
+        found.setdefault(place, []).append((status, downtime_ms))
+    return found
 
 
 def _strategies(downtime: pd.DataFrame, model: str, asked: AskedGrid | None) -> list[str]:
@@ -76,7 +91,6 @@ def _grid(of_model: pd.DataFrame, model: str, asked: AskedGrid | None) -> list[C
     return [Cell(*levels) for levels in itertools.product(sorted(cpu, reverse=True), sorted(mem, reverse=True))]
 
 
-def _summary(runs: pd.DataFrame, of_what: tuple[str, str], pair: tuple[float, float], cell: Cell) -> CellSummary:
-    runs = at(runs, cell)
-    ok = runs[runs["status"] == "ok"]
-    return CellSummary(*of_what, *pair, cell, median_interval(ok["downtime_ms"].dropna()), Counter(runs["status"]))
+def _summary(of_what: tuple[str, str], pair: tuple[float, float], cell: Cell, runs: list[_Run]) -> CellSummary:
+    values = [downtime_ms for status, downtime_ms in runs if status == "ok"]  # NaN where the cut stayed
+    return CellSummary(*of_what, *pair, cell, median_interval(values), Counter(status for status, _ in runs))

@@ -57,11 +57,6 @@ def cells_of(runs: pd.DataFrame) -> list[Cell]:
     return sorted(Cell(float(cpu), float(mem)) for cpu, mem in pairs)
 
 
-def at(runs: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    """Return the rows of a cell."""
-    return runs[(runs["cpu_pct"] == cell.cpu_pct) & (runs["mem_pct"] == cell.mem_pct)]
-
-
 def described(of_models: dict[str, Cell]) -> str:
     """Say which the reference conditions are, once where all models have the same."""
     if not of_models:

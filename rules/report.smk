@@ -3,7 +3,16 @@
 In: the raw logs of every block. Out: ``results/tables``, ``results/figures``, ``results/report/index.html``.
 """
 
-TABLES = ["downtime", "parts", "frames", "memory", "memory_runs", "conditions"]
+TABLES = [
+    "downtime",
+    "parts",
+    "frames",
+    "memory",
+    "memory_runs",
+    "conditions",
+    "blocks",
+    "clocks",
+]
 FIGURES = [
     "downtime",
     "parts",

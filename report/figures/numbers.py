@@ -105,8 +105,8 @@ def downtime_series(tables: Tables) -> list[DowntimeSeries]:
     ]
 
 
-def grid_cells(tables: Tables, strategies: tuple[str, ...], asked: AskedGrid | None = None) -> list[GridCell]:
-    """Return the downtime of some strategies cell by cell; frame rates are pooled."""
+def grid_cells(tables: Tables, asked: AskedGrid | None = None) -> list[GridCell]:
+    """Return the downtime of all strategies cell by cell; frame rates are pooled."""
     return [
         GridCell(
             panel=(f"{found.model}, {found.strategy}", text.direction(found.from_mbps, found.to_mbps)),
@@ -118,7 +118,6 @@ def grid_cells(tables: Tables, strategies: tuple[str, ...], asked: AskedGrid | N
             left_out=found.left_out,
         )
         for found in cell_summaries(tables.downtime, asked)
-        if found.strategy in strategies
     ]
 
 

@@ -54,7 +54,7 @@ def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
         asked: the grid, where it is known: its cells that were not measured are shown as such.
     """
     series, points = nb.downtime_series(tables), nb.trade_offs(tables)
-    bars = nb.part_bars(tables)
+    bars, cells = nb.part_bars(tables), nb.grid_cells(tables, asked)
     return [
         Plot(
             "downtime",
@@ -80,16 +80,16 @@ def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
             lambda: draw.trade_off(points, _paper_trade_offs(points)),
             None if points else "No run with both a downtime and a measurement of memory.",
         ),
-        _grid("fig11", "Pause and resume", ("pause-resume", "pause-resume-inprocess"), tables, asked),
-        _grid("fig12", "Scenario A", ("switch-a1", "switch-a2"), tables, asked),
-        _grid("fig13", "Scenario B", ("switch-b1", "switch-b2"), tables, asked),
+        _grid("fig11", "Pause and resume", ("pause-resume", "pause-resume-inprocess"), cells),
+        _grid("fig12", "Scenario A", ("switch-a1", "switch-a2"), cells),
+        _grid("fig13", "Scenario B", ("switch-b1", "switch-b2"), cells),
         _drops("fig14", "faster", tables),
         _drops("fig15", "slower", tables),
     ]
 
 
-def _grid(name: str, what: str, strategies: tuple[str, ...], tables: Tables, asked: AskedGrid | None) -> Plot:
-    cells = nb.grid_cells(tables, strategies, asked)
+def _grid(name: str, what: str, strategies: tuple[str, ...], every_cell: list[nb.GridCell]) -> Plot:
+    cells = [cell for cell in every_cell if cell.strategy in strategies]
     return Plot(
         name,
         f"{what}: downtime over CPU and memory availability (Fig. {name[3:]} of the paper)",

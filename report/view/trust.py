@@ -26,7 +26,7 @@ def accounts(tables: Tables) -> str:
     whole = tables.frames[(tables.frames["window"] == "whole") & (tables.frames["status"] == "ok")]
     offered, answered, dropped = (int(whole[column].sum()) for column in ("offered", "answered", "dropped"))
     said = (
-        f"In {text.plural(ok, 'run')} that are ok the device offered {text.plural(offered, 'frame')}: {answered:,} "
+        f"In the runs that are ok ({ok:,}) the device offered {text.plural(offered, 'frame')}: {answered:,} "
         f"were answered and {dropped:,} dropped, each once; the records of device, edge and cloud agree on each."
     )
     if not invalid:
