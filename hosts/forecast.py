@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Rules of thumb (s) at full CPU availability, seen on two cores with MobileNetV2. What a strategy does to move the
 # cut is work for the CPU and takes longer with less of it; of the rest about half is.
-SETUP_S = 7.5
+SETUP_S = 6.5
 TEARDOWN_S = 0.6
 BETWEEN_S = 1.2  # Snakemake ends one job and starts the next
 RUN_OVERHEAD_S = 1.1  # frames that are on their way, shaping, probing the link

@@ -100,7 +100,7 @@ def describe(config: Config, plan: Plan) -> list[str]:
     rates, repeats = _counted(config.fps, "frame rate"), _counted(range(config.repeats), "repeat")
     measured = _counted(range(plan.total - len(plan.left)), "block")
     lines = [
-        f"{plan.total} blocks, {plan.total * plan.runs_a_block} runs: {axes}{left_out}",
+        f"{_counted(range(plan.total), 'block')}, {plan.total * plan.runs_a_block} runs: {axes}{left_out}",
         f"each block: {rates} × 2 directions × {repeats} = {plan.runs_a_block} runs",
         f"measured already: {measured}; the others take about {in_words(plan.left_s)}",
     ]

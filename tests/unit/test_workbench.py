@@ -10,6 +10,7 @@ import pytest
 from hosts import workbench
 from hosts.config import Config, parse
 from hosts.errors import CheckFailed, ConfigError, HostsError
+from hosts.room import Room
 from hosts.workbench import Workbench
 
 
@@ -52,6 +53,29 @@ def test_an_open_workbench_says_whose_it_is_and_what_is_measured(config):
     assert (Path(config.results) / ".lock").read_text() == f"{os.getpid()}\n"
     written = (Path(config.results) / "config.json").read_bytes()
     assert msgspec.json.decode(written, type=Config) == config
+    bench.close()
+
+
+def test_the_plan_is_said_before_anything_is_made(config, hosts, capsys):
+    hosts.lacking = CheckFailed("edge: podman is missing")
+    with pytest.raises(CheckFailed):
+        Workbench(config).open()
+    assert capsys.readouterr().err.startswith("1 block, 10 runs: 1 model × 1 strategy")
+
+
+def test_without_room_nothing_is_made(config, monkeypatch):
+    monkeypatch.setattr(workbench, "make_plan", lambda _: SimpleNamespace(rooms=[Room(Path("here"), 10.0, 9.0)]))
+    with pytest.raises(HostsError, match="here: the grid needs about 10 MB there"):
+        Workbench(config).open()
+    assert not Path(config.results).exists()
+
+
+def test_without_its_testbed_the_workbench_still_holds_the_results(config):
+    bench = Workbench(config)
+    bench.open()
+    bench.close_testbed()
+    with pytest.raises(HostsError, match="another workflow"):
+        Workbench(config).open()
     bench.close()
 
 
