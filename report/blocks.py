@@ -1,4 +1,4 @@
-"""One block -> its rows in the tables of blocks and of clocks: how it ended, what its time went into, its clocks."""
+"""One block -> its row in the table of blocks: how it ended, and what its wall time went into."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from report.load import Block
-    from workers.records import BlockRecord, ClockOffset
 
 PHASES = ("setup_s", "warmup_s", "observation_s", "teardown_s", "controller_s")
-_US = 1e-3  # of a nanosecond
 
 
 def block_row(block: Block, statuses: Iterable[Status]) -> dict[str, Any]:
@@ -28,7 +26,11 @@ def block_row(block: Block, statuses: Iterable[Status]) -> dict[str, Any]:
     record = block.record
     counts = Counter(statuses)
     phases = {phase: getattr(record.phases, phase) for phase in PHASES}
-    return _cell(record) | {
+    return {
+        "model": record.model,
+        "strategy": record.strategy,
+        "cpu_pct": record.cpu_pct,
+        "mem_pct": record.mem_pct,
         "status": record.status.value,
         "reason": None if record.reason is None else text.cut(record.reason, LONGEST),
         **{f"runs_{status.value}": counts[status] for status in Status},
@@ -41,33 +43,4 @@ def block_row(block: Block, statuses: Iterable[Status]) -> dict[str, Any]:
         "commit": record.commit,
         "config_hash": record.config_hash,
         "started_utc": record.started_utc,
-    }
-
-
-def clock_rows(block: Block) -> list[dict[str, Any]]:
-    """Return a row a host: offset against the controller's clock before and after the block, and the drift."""
-    record = block.record
-    hosts = dict.fromkeys((*record.clock_before, *record.clock_after))
-    return [
-        _cell(record)
-        | {"host": host, "source": block.source}
-        | _offset("before", before := record.clock_before.get(host))
-        | _offset("after", after := record.clock_after.get(host))
-        | {"drift_us": (after.offset_ns - before.offset_ns) * _US if before and after else None}
-        for host in hosts
-    ]
-
-
-def _offset(side: str, found: ClockOffset | None) -> dict[str, float]:
-    if found is None:
-        return {}
-    return {f"{side}_offset_us": found.offset_ns * _US, f"{side}_bound_us": found.bound_ns * _US}
-
-
-def _cell(record: BlockRecord) -> dict[str, Any]:
-    return {
-        "model": record.model,
-        "strategy": record.strategy,
-        "cpu_pct": record.cpu_pct,
-        "mem_pct": record.mem_pct,
     }

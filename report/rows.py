@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from report.load import TIERS
 from report.metrics import downtime as dt
 from report.metrics import frames as fr
-from report.metrics.clocks import shift_between
+from report.metrics.clocks import probes_of, shift_between
 from report.metrics.conditions import QUANTITIES, Tolerances, compare
 from report.metrics.memory import memory_use
 from report.metrics.statistics import wilson
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from report.load import Block, RunLogs
+    from report.metrics.clocks import Probes
+    from workers.records import ClockOffset
 
 _MS = 1e-6  # of a nanosecond
+_US = 1e-3
 
 
 def rows_of_run(block: Block, logs: RunLogs, tolerances: Tolerances) -> list[tuple[str, dict[str, Any]]]:
@@ -35,6 +38,7 @@ def rows_of_run(block: Block, logs: RunLogs, tolerances: Tolerances) -> list[tup
         ("conditions", _conditions_row(logs, tolerances)),
         *(("memory_runs", _memory_row(block, logs, steps, tier)) for tier in TIERS),
     ]
+    found += [("clocks", row) for row in _clock_rows(probes_of(block.record, logs.record))]
     common = keys(block, logs) | provenance(block, logs, note)
     return [(name, common | row) for name, row in found]
 
@@ -64,7 +68,7 @@ def _note(steps: dt.Timeline | None) -> str | None:
 
 def _downtime_row(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> dict[str, Any]:
     found = dt.downtime(steps) if steps else None
-    to_device = shift_between(block.record, "edge", "device")
+    to_device = shift_between(probes_of(block.record, logs.record), "edge", "device")
     row: dict[str, Any] = asdict(found) if found else {}
     row["service_gap_resolution_ms"] = 1000 / logs.record.fps if logs.record.fps else None
     if to_device is not None:
@@ -81,7 +85,7 @@ def _frames_rows(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> list
     settled = fr.settle(logs.device_frames, logs.edge_frames, logs.record.deadline_ms)
     rows = [_counts_row("whole", settled)]
     if steps and steps.moved:
-        to_edge = shift_between(block.record, "device", "edge")
+        to_edge = shift_between(probes_of(block.record, logs.record), "device", "edge")
         inside = fr.in_window(settled, steps.learned_ns, steps.end_ns, to_edge)
         before = fr.in_window(settled, 0, steps.learned_ns - 1, to_edge)
         rows = [_counts_row("before", before), _counts_row("downtime", inside), *rows]
@@ -125,8 +129,26 @@ def _conditions_row(logs: RunLogs, tolerances: Tolerances) -> dict[str, Any]:
     }
 
 
+def _clock_rows(probes: Probes) -> list[dict[str, Any]]:
+    """Return a row a host: its offset against the controller's clock before and after, and the drift."""
+    hosts = dict.fromkeys((*probes.before, *probes.after))
+    return [
+        {"host": host, "probed": "run" if probes.of_run else "block"}
+        | _offset_row("before", before := probes.before.get(host))
+        | _offset_row("after", after := probes.after.get(host))
+        | {"drift_us": (after.offset_ns - before.offset_ns) * _US if before and after else None}
+        for host in hosts
+    ]
+
+
+def _offset_row(side: str, found: ClockOffset | None) -> dict[str, float]:
+    if found is None:
+        return {}
+    return {f"{side}_offset_us": found.offset_ns * _US, f"{side}_bound_us": found.bound_ns * _US}
+
+
 def _memory_row(block: Block, logs: RunLogs, steps: dt.Timeline | None, tier: str) -> dict[str, Any]:
-    shift = shift_between(block.record, "edge", tier)
+    shift = shift_between(probes_of(block.record, logs.record), "edge", tier)
     offset_ns = 0 if tier == "edge" else shift.ns if shift else None
     row: dict[str, Any] = {"tier": tier}
     if steps is None or offset_ns is None:

@@ -56,9 +56,9 @@ BLOCKS_COLUMNS = (
     *("observation_share", "stress", "source", "commit", "config_hash", "started_utc"),
 )
 CLOCKS_COLUMNS = (
-    *("model", "strategy", "cpu_pct", "mem_pct", "host"),
-    *("before_offset_us", "before_bound_us", "after_offset_us", "after_bound_us"),
-    *("drift_us", "source"),
+    *KEYS,
+    *("host", "before_offset_us", "before_bound_us", "after_offset_us", "after_bound_us", "drift_us", "probed"),
+    *ORIGIN,
 )
 COLUMNS = {
     "downtime": DOWNTIME_COLUMNS,
@@ -75,7 +75,7 @@ _TEXT = frozenset(
         *("model", "strategy", "status", "window", "tier", "work"),
         *("part", "additional_when", "initial_from", "reason", "note", "source"),
         *("sources", "commit", "config_hash", "runtime", "started_utc", "choices"),
-        *("host_facts", "out_of_tolerance", "not_measured", "stress", "host"),
+        *("host_facts", "out_of_tolerance", "not_measured", "stress", "host", "probed"),
     )
 )
 _WHOLE = frozenset(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from report.blocks import block_row, clock_rows
+from report.blocks import block_row
 from report.errors import ReportError, TableError
 from report.files import write_whole
 from report.load import load_results, read_runs
@@ -65,7 +65,6 @@ def build_tables(results: Results) -> Tables:
             rows[name].append(row)
         statuses = [Status(row["status"]) for name, row in of_runs if name == "downtime"]
         rows["blocks"].append(block_row(block, statuses))
-        rows["clocks"] += clock_rows(block)
     frames = {name: typed(pd.DataFrame(members), COLUMNS[name]) for name, members in rows.items()}
     frames["memory"] = typed(_table_one(frames["memory_runs"], references(frames["downtime"])), COLUMNS["memory"])
     return Tables(**frames)

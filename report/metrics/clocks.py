@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workers.records import BlockRecord
+    from collections.abc import Mapping
+
+    from workers.records import BlockRecord, ClockOffset, RunRecord
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,29 @@ class Shift:
     bound_ns: int
 
 
-def shift_between(record: BlockRecord, source: str, target: str) -> Shift | None:
+@dataclass(frozen=True)
+class Probes:
+    """Clocks of the hosts minus the controller's, by role, probed before and after what they are used for."""
+
+    before: Mapping[str, ClockOffset]
+    after: Mapping[str, ClockOffset]
+    of_run: bool  # else of the whole block
+
+
+def probes_of(block: BlockRecord, run: RunRecord) -> Probes:
+    """Return the probes around a run; those around its block where the run has none of its own."""
+    if run.clock_before or run.clock_after:
+        return Probes(run.clock_before, run.clock_after, of_run=True)
+    return Probes(block.clock_before, block.clock_after, of_run=False)
+
+
+def shift_between(probes: Probes, source: str, target: str) -> Shift | None:
     """Return the shift from the clock of role `source` to that of role `target`; None where not recorded.
 
-    The offsets were probed before and after the block; their middle is used and half of what they drifted
-    apart is added to the bound.
+    The middle of the offsets before and after is used and half of what they drifted apart is added to the bound.
     """
-    source_offset = _offset(record, source)
-    target_offset = _offset(record, target)
+    source_offset = _offset(probes, source)
+    target_offset = _offset(probes, target)
     if source_offset is None or target_offset is None:
         return None
     return Shift(
@@ -33,12 +50,12 @@ def shift_between(record: BlockRecord, source: str, target: str) -> Shift | None
     )
 
 
-def _offset(record: BlockRecord, role: str) -> Shift | None:
+def _offset(probes: Probes, role: str) -> Shift | None:
     """Return a role's clock minus the controller's."""
-    probes = [side[role] for side in (record.clock_before, record.clock_after) if role in side]
-    if not probes:
+    found = [side[role] for side in (probes.before, probes.after) if role in side]
+    if not found:
         return None
-    low = min(probe.offset_ns for probe in probes)
-    high = max(probe.offset_ns for probe in probes)
+    low = min(probe.offset_ns for probe in found)
+    high = max(probe.offset_ns for probe in found)
     drift_ns = (high - low + 1) // 2
-    return Shift((low + high) // 2, max(probe.bound_ns for probe in probes) + drift_ns)
+    return Shift((low + high) // 2, max(probe.bound_ns for probe in found) + drift_ns)

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from report.noise import NoiseSummary
     from report.tables import Tables
 
+_CLOCK_COLUMNS = (
+    numeric("Bound before", "widest, µs"),
+    numeric("Bound after", "widest, µs"),
+    numeric("Drift in between", "largest, µs"),
+    numeric("n", "runs"),
+)
 _MEASURED = ("cpu_pct", "mem_pct")
 _TIMES = ("set_s", "release_s")
 
@@ -35,28 +41,29 @@ def accounts(tables: Tables) -> str:
 
 
 def clocks_grid(tables: Tables) -> Grid:
-    """Return the clock offsets against the controller: widest bounds and largest drift over the blocks."""
+    """Return the clock offsets against the controller: widest bounds and largest drift over all runs."""
     return Grid(
         "table-clocks",
-        "Clocks of the hosts against the controller's, by probes with the shortest round trip",
-        [
-            Column("Host"),
-            numeric("Bound before, widest", "µs"),
-            numeric("Bound after, widest", "µs"),
-            numeric("Drift within a block, largest", "µs"),
-            numeric("n", "blocks"),
-        ],
-        [Group("", [_clock_row(str(host), rows) for host, rows in tables.clocks.groupby("host", sort=False)])],
+        "Clocks of the hosts against the controller's, by probes with the shortest round trip, before and after "
+        "every run",
+        [Column("Host"), *_CLOCK_COLUMNS],
+        [Group("", [[Cell(str(host)), *_clocks(rows)] for host, rows in tables.clocks.groupby("host", sort=False)])],
     )
 
 
 def clock_blocks_grid(tables: Tables) -> Grid:
-    """Return the clock offsets of every block, before and after it."""
+    """Return the clock offsets of every block; those of single runs are in the table `clocks`."""
+    hosts = tables.clocks.groupby(["model", "source", "host"], sort=False)
     return Grid(
         "table-clock-blocks",
-        "Clock offsets of every block, each with its bound (µs)",
-        [Column("Raw logs"), Column("Host"), numeric("Before"), numeric("After"), numeric("Drift")],
-        group_by_first([(str(row["model"]), _clock_block_row(row)) for row in _records(tables.clocks)]),
+        "Clocks of every block; tables/clocks.csv has the offsets of every run",
+        [Column("Raw logs"), Column("Host"), *_CLOCK_COLUMNS],
+        group_by_first(
+            [
+                (str(model), [Cell(str(source)), Cell(str(host)), *_clocks(rows)])
+                for (model, source, host), rows in hosts
+            ]
+        ),
     )
 
 
@@ -97,25 +104,12 @@ def stress_grid(tables: Tables) -> Grid:
     )
 
 
-def _clock_row(host: str, rows: pd.DataFrame) -> list[Cell]:
+def _clocks(rows: pd.DataFrame) -> list[Cell]:
     return [
-        Cell(host),
         Cell(_bound(rows["before_bound_us"].max())),
         Cell(_bound(rows["after_bound_us"].max())),
         Cell(text.digits(float(rows["drift_us"].abs().max()))),
         Cell(f"{len(rows)}"),
-    ]
-
-
-def _clock_block_row(row: dict[str, Any]) -> list[Cell]:
-    return [
-        Cell(str(row["source"])),
-        Cell(str(row["host"])),
-        *(
-            Cell(text.digits(row[f"{side}_offset_us"]), note=_bound(row[f"{side}_bound_us"]))
-            for side in ("before", "after")
-        ),
-        Cell(text.digits(row["drift_us"])),
     ]
 
 

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from report.metrics.clocks import Shift, shift_between
+from report.metrics.clocks import Probes, Shift, probes_of, shift_between
 from report.metrics.conditions import Tolerances, compare
-from tests.synthetic import block_record
+from tests.synthetic import RunSpec, block_record, run_record
 from workers.records import ClockOffset, Conditions
 
 ASKED = Conditions(20, 5, 20, 50, 75, 10)
@@ -57,19 +57,25 @@ def test_the_configs_tolerances_are_used_and_the_others_keep_their_default():
     assert Tolerances.from_config(None) == Tolerances()
 
 
-def record(before, after):
-    block = block_record((), "vgg19", "switch-b2", 100, 100)
-    return msgspec.structs.replace(block, clock_before=before, clock_after=after)
+BEFORE = {"device": ClockOffset(1000, 10), "edge": ClockOffset(5000, 20)}
+AFTER = {"device": ClockOffset(1100, 12), "edge": ClockOffset(5000, 15)}
 
 
 def test_a_shift_takes_the_middle_and_widens_the_bound_by_the_drift():
-    before = {"device": ClockOffset(1000, 10), "edge": ClockOffset(5000, 20)}
-    after = {"device": ClockOffset(1100, 12), "edge": ClockOffset(5000, 15)}
-    assert shift_between(record(before, after), "device", "edge") == Shift(3950, 12 + 50 + 20)
-    assert shift_between(record(before, after), "edge", "device") == Shift(-3950, 82)
+    probes = Probes(BEFORE, AFTER, of_run=True)
+    assert shift_between(probes, "device", "edge") == Shift(3950, 12 + 50 + 20)
+    assert shift_between(probes, "edge", "device") == Shift(-3950, 82)
 
 
 def test_one_probe_is_enough_and_none_is_unknown():
-    before = {"device": ClockOffset(1000, 10), "edge": ClockOffset(5000, 20)}
-    assert shift_between(record(before, {}), "device", "edge") == Shift(4000, 30)
-    assert shift_between(record(before, {}), "edge", "cloud") is None
+    probes = Probes(BEFORE, {}, of_run=False)
+    assert shift_between(probes, "device", "edge") == Shift(4000, 30)
+    assert shift_between(probes, "edge", "cloud") is None
+
+
+def test_a_run_has_its_own_probes_or_those_of_its_block():
+    block = block_record((), "vgg19", "switch-b2", 100, 100)
+    run = run_record(RunSpec(), 1, 100, 100)
+    assert probes_of(block, run) == Probes(block.clock_before, block.clock_after, of_run=False)
+    probed = msgspec.structs.replace(run, clock_before=BEFORE)
+    assert probes_of(block, probed) == Probes(BEFORE, {}, of_run=True)

@@ -124,6 +124,7 @@ def test_clocks_have_offsets_bounds_and_drift(tmp_path):
     edge = clocks.loc["edge"]
     assert (edge.before_offset_us, edge.after_offset_us, edge.drift_us) == (5, -1, -6)
     assert (edge.before_bound_us, edge.after_bound_us) == (40, 50)
+    assert edge.probed == "block"
     assert clocks.loc["device"][["after_offset_us", "drift_us"]].isna().all()
 
 
