@@ -58,6 +58,13 @@ def test_every_figure_is_an_image_with_a_finding(open_report):
         assert len(finding) > 20
 
 
+def test_cells_without_a_number_say_why_in_words(open_report):
+    page = open_report()
+    for name, states in {"fig12": {"infeasible", "not measured"}, "fig13": {"infeasible", "failed"}}.items():
+        drawn = page.locator(f"#figure-{name} text").all_text_contents()
+        assert states <= set(drawn)
+
+
 def test_colours_follow_the_scheme(open_report):
     ink = "getComputedStyle(document.querySelector('figure svg text')).fill"
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -112,6 +112,62 @@ def test_availability_compares_most_with_least(tmp_path, stressed_ms, state):
     assert "25 %" in finding.figure
 
 
+def decided(root):
+    return {verdict.key: verdict for verdict in verdicts(build_tables(load_results(root)))}
+
+
+def test_strategies_are_compared_at_the_highest_availability_alone(tmp_path):
+    write_block(tmp_path, restarts(6.0), strategy="pause-resume")
+    write_block(tmp_path, switches(500, "build"))
+    write_block(tmp_path, switches(0.4), strategy="switch-a1")
+    # Under stress everything is otherwise; none of it may enter.
+    write_block(tmp_path, restarts(0.1, n=40), strategy="pause-resume", cpu_pct=25)
+    write_block(tmp_path, switches(9000, "build", n=40, busy_every=1), mem_pct=25)
+    write_block(tmp_path, switches(70, n=40), strategy="switch-a1", cpu_pct=25)
+    found = decided(tmp_path)
+    for key in ("outage", "scenario-a", "b2-speed", "served", "b2-memory"):
+        assert found[key].state is State.HOLDS, key
+        conditions = {finding.condition for finding in found[key].findings}
+        assert conditions == {"100 % CPU, 100 % memory; 10 FPS"}, key
+
+
+def test_a_strategy_that_was_not_measured_at_the_reference_condition_is_not_compared(tmp_path):
+    write_block(tmp_path, restarts(6.0), strategy="pause-resume")
+    write_block(tmp_path, switches(500, "build"), cpu_pct=50)
+    assert decided(tmp_path)["b2-speed"].state is State.NOT_TESTED
+
+
+def test_availability_is_compared_along_an_axis_with_the_other_at_its_highest(tmp_path):
+    for cpu_pct, mem_pct, ms in ((100, 100, 590), (50, 100, 600), (25, 100, 580), (100, 50, 595), (50, 50, 5000)):
+        write_block(tmp_path, switches(ms, "build", n=10), cpu_pct=cpu_pct, mem_pct=mem_pct)
+    verdict = decided(tmp_path)["availability"]
+    assert verdict.state is State.HOLDS
+    cpu, memory = verdict.findings
+    assert cpu.subject == "vgg19, switch-b2: CPU"
+    assert cpu.condition == "100 % memory; 10 FPS"
+    figure = cpu.figure.replace("\xa0", " ")
+    assert "over 100, 50 and 25 % between 583 ms (at 25 %) and 603 ms (at 50 %); n = 10 a level" in figure
+    assert memory.condition == "100 % CPU; 10 FPS"
+    assert "over 100 and 50 %" in memory.figure
+
+
+def test_a_level_between_the_ends_can_refute_that_availability_does_not_matter(tmp_path):
+    for cpu_pct, ms in ((100, 590), (50, 1500), (25, 590)):
+        write_block(tmp_path, switches(ms, "build", n=10), cpu_pct=cpu_pct)
+    assert decided(tmp_path)["availability"].state is State.DOES_NOT_HOLD
+
+
+def test_infeasible_runs_bring_their_evidence(tmp_path):
+    refused = RunSpec(status=Status.INFEASIBLE, reason="OOM", exit_code=137, oom_kills=1)
+    write_block(tmp_path, [refused, refused, RunSpec(status=Status.FAILED, reason="died")], mem_pct=10)
+    (finding,) = decided(tmp_path)["infeasible"].findings
+    assert finding.figure == (
+        "2 of 3 runs infeasible, 0 ran; the kernel killed for want of memory in 2; "
+        "1 failed for another reason or cannot be read"
+    )
+    assert finding.condition == "100 % CPU, 10 % memory; 10 FPS"
+
+
 def test_more_drops_at_higher_frame_rates(tmp_path):
     slow = switches(1900, "launch", fps=5.0, busy_every=0)
     fast = switches(1900, "launch", fps=20.0, busy_every=2)
