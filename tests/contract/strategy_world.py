@@ -291,7 +291,8 @@ def a_change_that_moves_nothing_says_so_and_touches_nothing(strategy):
 
 
 def there_and_back_many_times_leaves_nothing_behind(strategy):
-    world = walk(strategy, (16, 21), [("change", 21, 16), *[("work", True)] * 5, ("change", 16, 21)])
+    works = [("work", True)] * 4
+    world = walk(strategy, (16, 21), [*works, ("change", 21, 16), *works, ("change", 16, 21)])
     at_rest = len(world.prepared)
     for turn in range(50):
         there, back = ((21, 16), (16, 21))[turn % 2]

@@ -197,7 +197,10 @@ class DynamicSwitching:
     # --- losses ---------------------------------------------------------------------------------------------
 
     def _lose(self, state: State, event: ContainerLost) -> Step:
-        """Serve on with what is left. Work under way is still reported, also that of a target that is lost."""
+        """Serve on with what is left. Work under way is still reported, also that of a target that is lost.
+
+        How the container died the manager reports; the next Conclude says what that did to the service.
+        """
         lost = tuple(cut for cut in (state.active, state.standby) if cut and cut.container == event.container)
         active, standby, target = (
             cut if cut and cut.container != event.container else None
@@ -209,7 +212,7 @@ class DynamicSwitching:
         if active is None:
             return self._lose_active(state, left, event)
         if lost:
-            left = _amiss(left, f"the standby was lost while {active.container} served on ({event.reason})")
+            left = _amiss(left, f"the standby was lost while {active.container} served on")
         return self._arm(left) if state.phase is Phase.SERVING else (left, ())
 
     def _lose_active(self, before: State, left: State, event: ContainerLost) -> Step:
@@ -219,12 +222,12 @@ class DynamicSwitching:
             left = replace(left, standby_point=before.active.point)
         if left.standby is not None:
             cut = left.standby
-            left = _amiss(left, f"{cut.container} took over from {event.container} ({event.reason})")
+            left = _amiss(left, f"{cut.container} took over from {event.container}")
             left = replace(left, active=cut, standby=None)
             state, actions = self._arm(left) if left.phase is Phase.SERVING else (left, ())
             return state, (Route(cut), *actions)
         if left.target is not None and left.phase in {Phase.PREPARING, Phase.ARMING}:
-            what = f"{event.container} was lost, nothing served until {left.target.container} did ({event.reason})"
+            what = f"{event.container} was lost and nothing served until {left.target.container} did"
             return _amiss(left, what), stop
         ended = Conclude(0, moved=False, ok=False, reason=event.reason)
         down = replace(left, phase=Phase.DOWN, standby=None, target=None, broken=())
