@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hosts.inventory import Host, Inventory
     from workers.records import ClockOffset
 
-SETUP_TIMEOUT_S = 60.0
+SETUP_TIMEOUT_S = 180.0  # to take gigabytes from a busy edge lasts
 DEPLOY_TIMEOUT_S = 150.0
 LINK_TIMEOUT_S = 30.0
 CHECK_S = 0.1

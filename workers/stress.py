@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 PROGRAM = "stress-ng"
 ALL_PCT = 100.0
 CPU_SLICE_MS = 10  # much shorter than an inference, so that each meets the same mixture
-MEMORY_BASE_TIMEOUT_S = 10.0
-MEMORY_TIMEOUT_S_PER_GB = 6.0
+STALL_S = 15.0  # without getting any more memory: there is none to be had
 HELD_SHARE = 0.98  # of the wanted bytes: stress-ng rounds
 POLL_S = 0.02
 IDLE_SHARE = 0.1
@@ -116,14 +115,15 @@ class Stressor:
     def _hold_memory(self, options: Sequence[str], wanted_bytes: int) -> None:
         """Take memory and wait until it is held and nothing is written to it any more."""
         self._run(options)
-        timeout_s = MEMORY_BASE_TIMEOUT_S + MEMORY_TIMEOUT_S_PER_GB * wanted_bytes / 1e9
-        deadline = time.monotonic() + timeout_s
+        most, progress_s = 0, time.monotonic()
         while (held := self.group.memory().anon_bytes) < HELD_SHARE * wanted_bytes or self._cpu_share() > IDLE_SHARE:
             self.check()
-            if time.monotonic() > deadline:
+            if held > most or held >= HELD_SHARE * wanted_bytes:
+                most, progress_s = held, time.monotonic()
+            elif time.monotonic() > progress_s + STALL_S:
                 raise WorkerError(
-                    f"{PROGRAM} holds {held // _MIB} MB after {timeout_s:.0f} s and was to take {wanted_bytes // _MIB} "
-                    "MB; the host has not that much to give. See memory_mb in the inventory, or raise mem_pct"
+                    f"{PROGRAM} holds {held // _MIB} MB, was to take {wanted_bytes // _MIB} MB, and has got no more for "
+                    f"{STALL_S:g} s; the host has not that much to give. See memory_mb in the inventory, or raise mem_pct"
                 )
         self._spare_from_oom()
 

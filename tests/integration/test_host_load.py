@@ -131,8 +131,7 @@ def test_whatever_kills_its_owner_the_stressor_goes_too(budget, tmp_path):
 
 def test_more_memory_than_there_is_is_said(budget, tmp_path, monkeypatch):
     monkeypatch.setattr("workers.availability.memory_bytes", lambda _: 8 * LIMIT)
-    monkeypatch.setattr("workers.stress.MEMORY_BASE_TIMEOUT_S", 1.0)
-    monkeypatch.setattr("workers.stress.MEMORY_TIMEOUT_S_PER_GB", 0.0)
+    monkeypatch.setattr("workers.stress.STALL_S", 1.0)
     guard = Guard.start(tmp_path / "guard.jsonl")
     load = HostLoad(guard, budget, "t", tmp_path)
     with pytest.raises(WorkerError, match=r"was to take|ended with status"):
