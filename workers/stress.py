@@ -28,6 +28,7 @@ PROGRAM = "stress-ng"
 ALL_PCT = 100.0
 CPU_SLICE_MS = 10  # much shorter than an inference, so that each meets the same mixture
 STALL_S = 15.0  # without getting any more memory: there is none to be had
+WRITTEN_TIMEOUT_S = 60.0
 HELD_SHARE = 0.98  # of the wanted bytes: stress-ng rounds
 POLL_S = 0.02
 IDLE_SHARE = 0.1
@@ -116,15 +117,13 @@ class Stressor:
         """Take memory and wait until it is held and nothing is written to it any more."""
         self._run(options)
         most, progress_s = 0, time.monotonic()
-        while (held := self.group.memory().anon_bytes) < HELD_SHARE * wanted_bytes or self._cpu_share() > IDLE_SHARE:
-            self.check()
-            if held > most or held >= HELD_SHARE * wanted_bytes:
+        while (held := self.group.memory().anon_bytes) < HELD_SHARE * wanted_bytes:
+            if held > most:
                 most, progress_s = held, time.monotonic()
-            elif time.monotonic() > progress_s + STALL_S:
-                raise WorkerError(
-                    f"{PROGRAM} holds {held // _MIB} MB, was to take {wanted_bytes // _MIB} MB, and has got no more for "
-                    f"{STALL_S:g} s; the host has not that much to give. See memory_mb in the inventory, or raise mem_pct"
-                )
+            self._wait_on(progress_s + STALL_S, f"holds {held // _MIB} MB of {wanted_bytes // _MIB} and gets no more")
+        filled_s = time.monotonic()
+        while self._cpu_share() > IDLE_SHARE:
+            self._wait_on(filled_s + WRITTEN_TIMEOUT_S, "does not stop writing to its memory")
         self._spare_from_oom()
 
     def _burn(self, options: Sequence[str]) -> None:
@@ -134,6 +133,15 @@ class Stressor:
             self.check()
             if time.monotonic() > deadline:
                 raise WorkerError(f"{PROGRAM} took no CPU time within {TAKE_HOLD_TIMEOUT_S:g} s: {self._last_words()}")
+
+    def _wait_on(self, deadline_s: float, what: str) -> None:
+        self.check()
+        if time.monotonic() > deadline_s:
+            raise WorkerError(
+                f"{PROGRAM} {what}; is there more load on this host, or more memory_mb in the inventory than it has? "
+                "Mend that, or raise mem_pct"
+            )
+        time.sleep(POLL_S)
 
     def _cpu_share(self) -> float:
         """Return how much of a CPU it uses, over one polling period."""
