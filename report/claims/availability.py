@@ -41,20 +41,25 @@ def availability(tables: Tables) -> list[Finding]:
         for model in models_of(runs)
         for strategy in strategies_of(runs[runs["model"] == model])
         for axis in AXES
-        if (finding := _along(of(runs, model, strategy), f"{model}, {strategy}: {axis.name}", axis)) is not None
+        if (finding := _along(of(tables.downtime, model, strategy), f"{model}, {strategy}: {axis.name}", axis))
     ]
 
 
-def _along(runs: pd.DataFrame, subject: str, axis: Axis) -> Finding | None:
+def _along(of_strategy: pd.DataFrame, subject: str, axis: Axis) -> Finding | None:
     """Compare each level of a resource with the highest, the other resource at the highest there is."""
-    highest_other = runs[axis.other].max()
-    runs = runs[runs[axis.other] == highest_other]
+    highest_other = moved(of_strategy)[axis.other].max()
+    tried = of_strategy[of_strategy[axis.other] == highest_other]
+    runs = moved(tried)
     levels: list[float] = sorted(runs[axis.column].unique(), reverse=True)
     if len(levels) < 2:  # noqa: PLR2004 - two levels make a comparison
         return None
     samples = {level: runs[runs[axis.column] == level]["downtime_ms"].tolist() for level in levels}
-    where = f"{highest_other:g} % {axis.other_name}; {pooled(runs)}"
-    return Finding(subject, _same(samples), _figure(samples, axis.name), where)
+    figure = f"{_figure(samples, axis.name)}{_without_number(set(tried[axis.column]) - set(levels))}"
+    return Finding(subject, _same(samples), figure, f"{highest_other:g} % {axis.other_name}; {pooled(runs)}")
+
+
+def _without_number(levels: set[float]) -> str:
+    return f"; no run is ok at {text.listing([f'{level:g} %' for level in sorted(levels)])}" if levels else ""
 
 
 def _same(samples: dict[float, list[float]]) -> State:

@@ -65,7 +65,7 @@ def drop_rates(points: Sequence[DropPoint]) -> Figure:
     figure, axes = canvas.panels(rows, columns, width=4.6, height=2.7)
     strategies = ordered(point.strategy for point in points)
     rates = sorted({point.fps for point in points})
-    apart = 0.04 * max(rates[-1] - rates[0], 2.0)
+    apart = 0.025 * max(rates[-1] - rates[0], 2.0)
     for (label, strategy), group in _grouped(points):
         shift = (strategies.index(strategy) - (len(strategies) - 1) / 2) * apart
         _drop_line(axes[label], style(strategy), [point for point in group if point.offered], shift)
@@ -76,7 +76,7 @@ def drop_rates(points: Sequence[DropPoint]) -> Figure:
         panel.axhline(_NO_FRAME / 2, color=RULE, lw=0.8)
         panel.set_ylim(1.6 * _NO_FRAME, 104)
         panel.set_yticks([_NO_FRAME, 0, 25, 50, 75, 100], ["no frame offered", "0", "25", "50", "75", "100"])
-        panel.set_xlim(rates[0] - 4 * apart, rates[-1] + 4 * apart)
+        panel.set_xlim(rates[0] - 5 * apart, rates[-1] + 5 * apart)
         panel.set_xticks(rates, [f"{fps:g}" for fps in rates])
     canvas.outer_labels(axes, rows, columns, "frames offered per second", "dropped (%)")
     _legend(figure, [_mark(style(s).name, style(s).light, style(s).marker) for s in strategies])

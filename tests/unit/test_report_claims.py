@@ -140,6 +140,7 @@ def test_a_strategy_that_was_not_measured_at_the_reference_condition_is_not_comp
 def test_availability_is_compared_along_an_axis_with_the_other_at_its_highest(tmp_path):
     for cpu_pct, mem_pct, ms in ((100, 100, 590), (50, 100, 600), (25, 100, 580), (100, 50, 595), (50, 50, 5000)):
         write_block(tmp_path, switches(ms, "build", n=10), cpu_pct=cpu_pct, mem_pct=mem_pct)
+    write_block(tmp_path, [RunSpec(status=Status.INFEASIBLE, reason="OOM")], mem_pct=10)
     verdict = decided(tmp_path)["availability"]
     assert verdict.state is State.HOLDS
     cpu, memory = verdict.findings
@@ -149,6 +150,7 @@ def test_availability_is_compared_along_an_axis_with_the_other_at_its_highest(tm
     assert "over 100, 50 and 25 % between 583 ms (at 25 %) and 603 ms (at 50 %); n = 10 a level" in figure
     assert memory.condition == "100 % CPU; 10 FPS"
     assert "over 100 and 50 %" in memory.figure
+    assert memory.figure.endswith("; no run is ok at 10 %")
 
 
 def test_a_level_between_the_ends_can_refute_that_availability_does_not_matter(tmp_path):
