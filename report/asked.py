@@ -19,13 +19,17 @@ MISSING, REFUSED = "missing", "unreadable"
 
 @dataclass(frozen=True)
 class AskedGrid:
-    """What is to be measured; runs of a block are FPS x two directions x repeats."""
+    """What is to be measured; runs of a block are FPS x two directions x repeats.
+
+    `excluded` are the entries that leave blocks out: each maps a key of a block to the values that match.
+    """
 
     models: tuple[str, ...]
     strategies: tuple[str, ...]
     cpu_pct: tuple[float, ...]
     mem_pct: tuple[float, ...]
     runs_per_block: int
+    excluded: tuple[dict[str, tuple[Any, ...]], ...] = ()
 
     @classmethod
     def from_config(cls, config: dict[str, Any] | None) -> AskedGrid | None:
@@ -39,8 +43,9 @@ class AskedGrid:
                 cpu_pct=tuple(map(float, config.get("cpu_pct", (100.0,)))),
                 mem_pct=tuple(map(float, config.get("mem_pct", (100.0,)))),
                 runs_per_block=len(config.get("fps", (0,))) * 2 * int(config.get("repeats", 1)),
+                excluded=tuple(_given(entry) for entry in config.get("exclude", ())),
             )
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None
 
     def folders(self) -> list[str]:
@@ -51,7 +56,13 @@ class AskedGrid:
             for strategy in self.strategies
             for cpu_pct in self.cpu_pct
             for mem_pct in self.mem_pct
+            if not self.leaves_out(model, strategy, cpu_pct, mem_pct)
         ]
+
+    def leaves_out(self, model: str, strategy: str, cpu_pct: float, mem_pct: float) -> bool:
+        """Say whether a block of these axes is left out of the grid on purpose."""
+        block = {"model": model, "strategy": strategy, "cpu_pct": cpu_pct, "mem_pct": mem_pct}
+        return any(all(block[key] in values for key, values in entry.items()) for entry in self.excluded)
 
 
 def coverage(asked: AskedGrid, results: Results, statuses: Mapping[str, Counter[str]]) -> dict[str, list[str]]:
@@ -68,6 +79,11 @@ def coverage(asked: AskedGrid, results: Results, statuses: Mapping[str, Counter[
         state = REFUSED if folder in unreadable else _state(statuses.get(folder, Counter()), asked.runs_per_block)
         found.setdefault(state, []).append(folder)
     return found
+
+
+def _given(entry: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    values = {key: value for key, value in entry.items() if value is not None}
+    return {key: tuple(value) if isinstance(value, list) else (value,) for key, value in values.items()}
 
 
 def _state(statuses: Counter[str], expected: int) -> str:

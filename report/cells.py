@@ -22,6 +22,7 @@ _Run = tuple[str, float]  # status, downtime (ms)
 
 MEASURED = "measured"
 NOT_MEASURED = "not measured"
+NOT_ASKED = "not in the grid"
 STAYED = "cut stays"
 _COLUMNS = ("model", "strategy", "from_mbps", "to_mbps", "cpu_pct", "mem_pct", "status", "downtime_ms")
 _WORST_FIRST = ("infeasible", "failed", "invalid")
@@ -31,7 +32,8 @@ _WORST_FIRST = ("infeasible", "failed", "invalid")
 class CellSummary:
     """Downtime of a model and strategy in one direction and cell (ms), frame rates pooled.
 
-    `runs` counts the cell's runs by status; only the ok ones are in `downtime`.
+    `runs` counts the cell's runs by status; only the ok ones are in `downtime`. `asked` is False for a cell that the
+    config leaves out.
     """
 
     model: str
@@ -41,12 +43,15 @@ class CellSummary:
     cell: Cell
     downtime: Interval
     runs: Counter[str]
+    asked: bool = True
 
     @property
     def state(self) -> str:
-        """`MEASURED`, or why there is no number: the worst status, `NOT_MEASURED`, or that the cut did not move."""
+        """`MEASURED`, or why there is no number: the worst status, that nothing ran, or that the cut did not move."""
         if self.downtime.n:
             return MEASURED
+        if not self.asked and not self.runs:
+            return NOT_ASKED
         worst = next((status for status in _WORST_FIRST if self.runs[status]), NOT_MEASURED)
         return STAYED if self.runs["ok"] else worst
 
@@ -60,7 +65,13 @@ def cell_summaries(downtime: pd.DataFrame, asked: AskedGrid | None = None) -> li
     """Summarise every cell of every model, strategy and direction; those asked for but not there are in it, too."""
     runs = _by_cell(downtime)
     return [
-        _summary((model, strategy), pair, cell, runs.get((model, strategy, *pair, cell), []))
+        _summary(
+            (model, strategy),
+            pair,
+            cell,
+            runs.get((model, strategy, *pair, cell), []),
+            asked=asked is None or not asked.leaves_out(model, strategy, cell.cpu_pct, cell.mem_pct),
+        )
         for model in models_of(downtime)
         for strategy in _strategies(downtime, model, asked)
         for pair in directions_of(downtime)
@@ -91,6 +102,8 @@ def _grid(of_model: pd.DataFrame, model: str, asked: AskedGrid | None) -> list[C
     return [Cell(*levels) for levels in itertools.product(sorted(cpu, reverse=True), sorted(mem, reverse=True))]
 
 
-def _summary(of_what: tuple[str, str], pair: tuple[float, float], cell: Cell, runs: list[_Run]) -> CellSummary:
+def _summary(
+    of_what: tuple[str, str], pair: tuple[float, float], cell: Cell, runs: list[_Run], *, asked: bool
+) -> CellSummary:
     values = [downtime_ms for status, downtime_ms in runs if status == "ok"]  # NaN where the cut stayed
-    return CellSummary(*of_what, *pair, cell, median_interval(values), Counter(status for status, _ in runs))
+    return CellSummary(*of_what, *pair, cell, median_interval(values), Counter(status for status, _ in runs), asked)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.patches import Rectangle
 
 from report import text
-from report.cells import MEASURED, NOT_MEASURED
+from report.cells import MEASURED, NOT_ASKED, NOT_MEASURED
 from report.figures import canvas
 from report.theme import INK, MUTED, RULE, style
 
@@ -56,7 +56,7 @@ def _is_value(cell: GridCell) -> bool:
 
 def _state(panel: Axes, state: str, x: int, y: int) -> None:
     """Draw why a cell has no number: hatched where it was tried, dashed where it was not."""
-    tried = state != NOT_MEASURED
+    tried = state not in {NOT_MEASURED, NOT_ASKED}
     hatch, line = _HATCHES.get(state), "-" if tried else "--"
     panel.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fc="none", ec=RULE, lw=0.8, ls=line, hatch=hatch))
     behind = {"boxstyle": "round,pad=0.25", "fc": "white", "ec": "none"}

@@ -1,5 +1,7 @@
 """The condition that strategies are compared at, cells, coverage of the grid, noise and efficiency."""
 
+import json
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -132,6 +134,27 @@ def test_every_block_that_was_asked_for_is_accounted_for(tmp_path):
         "missing": 2,
     }
     assert ["switch-b2", "missing", "1", "50/10"] in rows_of(coverage_grid(results, tables))
+
+
+def test_what_the_config_leaves_out_is_neither_missing_nor_not_measured(tmp_path):
+    exclude = [{"strategy": ["switch-b2"], "cpu_pct": 50, "mem_pct": None}, {"mem_pct": [10.0]}]
+    (tmp_path / "config.json").write_text(json.dumps(json.loads(CONFIG) | {"exclude": exclude}))
+    write_block(tmp_path, [RunSpec()])
+    write_block(tmp_path, [RunSpec()], strategy="switch-a1")
+    results, tables = load_results(tmp_path), tables_of(tmp_path)
+    assert coverage_counts(results, tables) == {"incomplete": 2, "missing": 1}
+    asked = AskedGrid.from_config(results.config)
+    states = {
+        (cell.strategy, cell.cell.cpu_pct, cell.cell.mem_pct): cell.state
+        for cell in cell_summaries(tables.downtime, asked)
+    }
+    assert states["switch-a1", 50, 100] == "not measured"
+    assert states["switch-b2", 50, 100] == states["switch-b2", 100, 10] == "not in the grid"
+
+
+@pytest.mark.parametrize("exclude", [[5], "all", {"mem_pct": 10}], ids=str)
+def test_exclusions_that_cannot_be_read_are_no_grid(exclude):
+    assert AskedGrid.from_config(json.loads(CONFIG) | {"exclude": exclude}) is None
 
 
 def test_without_a_config_there_is_no_coverage(tmp_path):
