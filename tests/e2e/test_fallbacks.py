@@ -144,6 +144,11 @@ def sessions(block):
     return [row.session for row in block.rows]
 
 
+def served(outcomes):
+    """Whether frames were served all along; a runner that starts beside them may cost some their place in the queue."""
+    return Outcome.ANSWERED in outcomes <= {Outcome.ANSWERED, Outcome.BUSY}
+
+
 ONE_FAILED = [Status.OK, Status.FAILED, Status.OK, Status.OK]
 
 
@@ -155,7 +160,7 @@ def test_a_standby_that_dies_between_two_runs_is_made_again_while_frames_are_ser
     assert "the standby was lost while p2 served on" in one.rows[1].reason
     assert "exit code 137" in one.rows[1].reason
     assert partner == []
-    assert one.outcomes(2) == {Outcome.ANSWERED}
+    assert served(one.outcomes(2))
     assert [event.detail["container"] for event in one.events(2) if event.kind is EventKind.ROUTED] == ["p3"]
 
 
@@ -166,7 +171,7 @@ def test_the_standby_takes_over_from_an_active_that_dies_between_two_runs(block)
     assert sessions(one) == [0, 0, 0, 0]
     assert "p1 took over from p2" in one.rows[1].reason
     assert partner == []
-    assert one.outcomes(2, one.routed_ns("p1", one.died_ns("p2"))) == {Outcome.ANSWERED}
+    assert served(one.outcomes(2, one.routed_ns("p1", one.died_ns("p2"))))
 
 
 @pytest.mark.parametrize("strategy", ["switch-a2", "switch-b2"])
@@ -187,7 +192,7 @@ def test_the_old_pipeline_serves_on_when_the_new_one_dies_before_it_is_ready(blo
     assert statuses(one) == ONE_FAILED
     assert sessions(one) == [0, 0, 1, 1]
     assert "container p3 ended (exit code 137)" in one.rows[1].reason
-    assert one.outcomes(2) == {Outcome.ANSWERED}
+    assert served(one.outcomes(2))
     assert [event.kind for event in one.events(2)].count(EventKind.ROUTED) == 0
 
 
@@ -197,8 +202,8 @@ def test_frames_wait_for_the_new_pipeline_when_the_old_one_dies_before_it_is_rea
     assert sessions(one) == [0, 0, 0, 0]
     assert "p2 was lost and nothing served until p3 did" in one.rows[1].reason
     assert Outcome.PAUSED in one.outcomes(2, one.died_ns("p2"))
-    assert one.outcomes(2, one.routed_ns("p3", one.died_ns("p2"))) == {Outcome.ANSWERED}
-    assert one.outcomes(3) == {Outcome.ANSWERED}
+    assert served(one.outcomes(2, one.routed_ns("p3", one.died_ns("p2"))))
+    assert served(one.outcomes(3))
 
 
 def test_a_runner_that_dies_while_it_is_rebuilt_costs_this_run_alone(block):
