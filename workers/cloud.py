@@ -76,6 +76,8 @@ class CloudAgent(Agent):
             self._delay.stop()
         if self._log is not None:
             self._log.close()
+        if self._trains is not None:
+            self._trains.close()
         if self._plane is not None:
             self._plane.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +17,7 @@ from workers import messages as m
 from workers.errors import WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 PINGS = 5
 TRAIN_PACKETS = 64  # 95 kB on the wire: below the shaper's queue, so that none is lost
@@ -25,6 +26,8 @@ PAYLOAD_BYTES = 1440
 WIRE_BYTES = PAYLOAD_BYTES + 8 + 20 + 14  # UDP, IPv4 and Ethernet headers, which the shaper counts
 TOKEN_BYTES = 16
 
+_SO_TIMESTAMPNS = 35  # of Linux; Python has no name for it
+_TIMESPEC = struct.Struct("@ll")
 _HEAD = struct.Struct(f">{TOKEN_BYTES}sQI")  # token, number of the train, number of the packet
 
 
@@ -61,37 +64,66 @@ class TrainSender:
             self._transport.close()
 
 
-class TrainReceiver(asyncio.DatagramProtocol):
-    """The cloud's end: stamps the packets of a train as they arrive. `strangers` counts datagrams without the token."""
+class TrainReceiver:
+    """The cloud's end: notes when the packets of a train arrived. `strangers` counts datagrams without the token.
 
-    def __init__(self, token: bytes) -> None:
+    The kernel stamps a packet as it comes in from the link: before a delay line holds it, and however long this
+    process then takes to read it.
+
+    Args:
+        udp: a bound socket; it is closed by `close`.
+    """
+
+    def __init__(self, token: bytes, udp: socket.socket) -> None:
         self._token = token
+        self._udp = udp
         self._arrivals: dict[int, list[int]] = {}
         self._whole: dict[int, asyncio.Event] = {}
         self.strangers = 0
+        udp.setblocking(False)
+        udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        asyncio.get_running_loop().add_reader(udp, self._read)
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def close(self) -> None:
+        """Close the socket."""
+        asyncio.get_running_loop().remove_reader(self._udp)
+        self._udp.close()
+
+    def take_in(self, data: bytes, arrived_ns: int) -> None:
         """Take in a datagram."""
-        del addr
-        now_ns = time.monotonic_ns()
         if len(data) != PAYLOAD_BYTES or not data.startswith(self._token):
             self.strangers += 1
             return
         _, train, _ = _HEAD.unpack_from(data)
         arrivals = self._arrivals.setdefault(train, [])
-        arrivals.append(now_ns)
+        arrivals.append(arrived_ns)
         if len(arrivals) == TRAIN_PACKETS:
             self._event(train).set()
 
     async def collect(self, train: int) -> tuple[int, ...]:
-        """Return when the packets of a train arrived, once all have or no more are to be expected."""
+        """Return when the packets of a train arrived (ns), once all have or no more are to be expected."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._event(train).wait(), TRAIN_TIMEOUT_S)
         self._whole.pop(train, None)
         return tuple(self._arrivals.pop(train, ()))
 
+    def _read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data, notes, _, _ = self._udp.recvmsg(PAYLOAD_BYTES + 1, socket.CMSG_SPACE(_TIMESPEC.size))
+                self.take_in(data, _stamp_ns(notes))
+
     def _event(self, train: int) -> asyncio.Event:
         return self._whole.setdefault(train, asyncio.Event())
+
+
+def _stamp_ns(notes: Iterable[tuple[int, int, bytes]]) -> int:
+    """Return the kernel's stamp of a packet (ns, its wall clock)."""
+    for level, kind, data in notes:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+            return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    return time.time_ns()
 
 
 async def receive_trains(token: bytes, address: str, port: int) -> TrainReceiver:
@@ -100,15 +132,16 @@ async def receive_trains(token: bytes, address: str, port: int) -> TrainReceiver
     Raises:
         WorkerError: the UDP port is in use.
     """
-    loop = asyncio.get_running_loop()
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        _, receiver = await loop.create_datagram_endpoint(lambda: TrainReceiver(token), local_addr=(address, port))
+        udp.bind((address, port))
     except OSError as error:
+        udp.close()
         raise WorkerError(
             f"cannot listen on udp://{address}:{port}: {error.strerror}. "
             "End what holds the port (`ss -lunp` names it) or set `data_ports` in the inventory"
         ) from error
-    return receiver
+    return TrainReceiver(token, udp)
 
 
 async def probe(cloud: ObeysProbes, sender: TrainSender, numbers: Iterator[int]) -> m.LinkMeasured:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from report.figures.numbers import DowntimeSeries, DropPoint, PartBar, TradeOff
     from report.metrics.statistics import Interval
 
-_LEGEND_COLUMN_INCHES = 3.0
+_LEGEND_MARK_INCHES = 0.6
+_LEGEND_LETTER_INCHES = 0.08
+_LEGEND_ROW_INCHES = 0.22
 _NO_FRAME = -14.0  # where on the axis of drop rates stands what has none (%)
 
 
@@ -165,5 +167,9 @@ def _mark(label: str, colour: str, marker: str, size: float = 6) -> Line2D:
 
 
 def _legend(figure: Figure, marks: Sequence[Line2D]) -> None:
-    room = int(figure.get_figwidth() // _LEGEND_COLUMN_INCHES)
-    figure.legend(handles=list(marks), loc="outside lower left", ncols=max(1, min(room, len(marks))))
+    longest = max(len(str(mark.get_label())) for mark in marks)
+    column_inches = _LEGEND_MARK_INCHES + _LEGEND_LETTER_INCHES * longest
+    columns = max(1, min(int(figure.get_figwidth() // column_inches), len(marks)))
+    rows = -(-len(marks) // columns)
+    figure.set_figheight(figure.get_figheight() + (rows - 1) * _LEGEND_ROW_INCHES)  # panels keep their height
+    figure.legend(handles=list(marks), loc="outside lower left", ncols=columns)

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import socket
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,6 @@ from workers.errors import WorkerError
 
 MS = 1_000_000
 TOKEN = b"sixteen bytes it"
-PORT_OF_NOBODY = ("198.18.0.1", 9)
 
 
 class Sender:
@@ -42,6 +42,13 @@ class Cloud:
 
 def datagram(train, packet, token=TOKEN):
     return struct.pack(">16sQI", token, train, packet).ljust(link.PAYLOAD_BYTES, b"\0")
+
+
+def bound():
+    """Return a UDP socket on a free port."""
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("127.0.0.1", 0))
+    return udp
 
 
 def gap_ns(mbps):
@@ -100,16 +107,15 @@ def test_a_cloud_that_refuses_to_collect_gives_no_rate():
 
 def test_a_train_arrives_whole_over_udp():
     async def send_one():
-        endpoint, receiver = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: link.TrainReceiver(TOKEN), local_addr=("127.0.0.1", 0)
-        )
+        udp = bound()
+        receiver = link.TrainReceiver(TOKEN, udp)
         sender = link.TrainSender(TOKEN)
-        await sender.open(*endpoint.get_extra_info("sockname"))
+        await sender.open(*udp.getsockname())
         sender.send(7)
         arrivals = await receiver.collect(7)
         sender.close()
         sender.close()
-        endpoint.close()
+        receiver.close()
         return arrivals, receiver.strangers
 
     arrivals, strangers = asyncio.run(send_one())
@@ -118,15 +124,33 @@ def test_a_train_arrives_whole_over_udp():
     assert strangers == 0
 
 
+def test_a_receiver_that_is_kept_from_reading_still_knows_when_packets_arrived():
+    async def send_slowly():
+        udp = bound()
+        receiver = link.TrainReceiver(TOKEN, udp)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for packet in range(link.TRAIN_PACKETS):  # the event loop stands still meanwhile
+                sender.sendto(datagram(1, packet), udp.getsockname())
+                time.sleep(0.001)  # noqa: ASYNC251 - that is the point
+        arrivals = await receiver.collect(1)
+        receiver.close()
+        return arrivals
+
+    arrivals = asyncio.run(send_slowly())
+    assert all(later - earlier > 0.9 * MS for earlier, later in itertools.pairwise(arrivals))
+
+
 def test_trains_are_kept_apart():
     async def receive():
-        receiver = link.TrainReceiver(TOKEN)
+        receiver = link.TrainReceiver(TOKEN, bound())
         for packet in range(link.TRAIN_PACKETS):
             for train in (1, 2):
-                receiver.datagram_received(datagram(train, packet), PORT_OF_NOBODY)
-        return [len(await receiver.collect(train)) for train in (1, 2)]
+                receiver.take_in(datagram(train, packet), packet)
+        arrived = [await receiver.collect(train) for train in (1, 2)]
+        receiver.close()
+        return arrived
 
-    assert asyncio.run(receive()) == [link.TRAIN_PACKETS] * 2
+    assert asyncio.run(receive()) == [tuple(range(link.TRAIN_PACKETS))] * 2
 
 
 @pytest.mark.parametrize(
@@ -136,11 +160,13 @@ def test_trains_are_kept_apart():
 )
 def test_a_strangers_datagram_is_counted_and_changes_nothing(data):
     async def receive():
-        receiver = link.TrainReceiver(TOKEN)
+        receiver = link.TrainReceiver(TOKEN, bound())
         for packet in range(link.TRAIN_PACKETS):
-            receiver.datagram_received(data, PORT_OF_NOBODY)
-            receiver.datagram_received(datagram(1, packet), PORT_OF_NOBODY)
-        return len(await receiver.collect(1)), receiver.strangers
+            receiver.take_in(data, packet)
+            receiver.take_in(datagram(1, packet), packet)
+        arrived = await receiver.collect(1)
+        receiver.close()
+        return len(arrived), receiver.strangers
 
     assert asyncio.run(receive()) == (link.TRAIN_PACKETS, link.TRAIN_PACKETS)
 
@@ -149,9 +175,11 @@ def test_a_train_that_does_not_come_whole_is_not_waited_for_forever(monkeypatch)
     monkeypatch.setattr(link, "TRAIN_TIMEOUT_S", 0.01)
 
     async def receive():
-        receiver = link.TrainReceiver(TOKEN)
-        receiver.datagram_received(datagram(3, 0), PORT_OF_NOBODY)
-        return await receiver.collect(3), await receiver.collect(4)
+        receiver = link.TrainReceiver(TOKEN, bound())
+        receiver.take_in(datagram(3, 0), 5)
+        arrived = await receiver.collect(3), await receiver.collect(4)
+        receiver.close()
+        return arrived
 
     some, none = asyncio.run(receive())
     assert (len(some), none) == (1, ())
