@@ -182,7 +182,8 @@ class PipelineManager:
             while self._intake.holds(cut):  # noqa: ASYNC110 - the intake is pure and knows no event
                 await asyncio.sleep(DRAIN_POLL_S)
         self._log(EventKind.WORK_STARTED, about, time.monotonic_ns())
-        replies = await self._order_both(self._order(action))
+        order = self._order(action)
+        replies = await (self._launch_both(order) if isinstance(order, m.Launch) else self._order_both(order))
         now_ns = time.monotonic_ns()
         failures = [reply.reason for reply in replies.values() if isinstance(reply, m.Refused)]
         if failures:
@@ -206,6 +207,18 @@ class PipelineManager:
     async def _order_both(self, order: m.TierOrder) -> dict[str, m.TierReply]:
         replies = await asyncio.gather(*(tier.obey(order) for tier in self._tiers.values()))
         return dict(zip(self._tiers, replies, strict=True))
+
+    async def _launch_both(self, order: m.Launch) -> dict[str, m.TierReply]:
+        """Launch on both tiers; where one refuses, call the other off, which would wait for its partner to answer."""
+        launches = {name: asyncio.ensure_future(tier.obey(order)) for name, tier in self._tiers.items()}
+        try:
+            done, pending = await asyncio.wait(launches.values(), return_when=asyncio.FIRST_COMPLETED)
+            if pending and any(isinstance(launch.result(), m.Refused) for launch in done):
+                await self._order_both(m.Remove(next(self._orders), order.container))
+            return dict(zip(launches, await asyncio.gather(*launches.values()), strict=True))
+        finally:
+            for launch in launches.values():
+                launch.cancel()
 
     def _order(self, action: Work) -> m.TierOrder:
         number, cut = next(self._orders), action.cut

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,9 @@ from msgspec.structs import replace
 
 from workers import messages as m
 from workers import transport
+from workers.deathwatch import DeathWatch
 from workers.errors import ContainerError, WorkerError
+from workers.last_words import ending, last_words
 from workers.runner import RunnerConfig
 from workers.runtime.base import ContainerSpec, Mount
 
@@ -75,7 +76,7 @@ class Tier:
         self._codec = m.Codec(m.RunnerReply)
         self.cgroup = setup.cgroup
         self._waiting: dict[str, asyncio.Future[m.RunnerReply]] = {}
-        self._watched: dict[str, int] = {}  # container -> pidfd
+        self._watch = DeathWatch(self._gone)
         self.refusals: dict[str, dict[str, int]] = {}
         self.containers: dict[str, int] = {}  # container -> PID of its first process
         self.cgroups: dict[str, str | None] = {}
@@ -110,24 +111,23 @@ class Tier:
     # --- orders ---------------------------------------------------------------------------------------------
 
     async def _launch(self, order: m.Launch) -> dict[str, float]:
-        name = order.container
-        spec = self._spec(order)
+        name, launched_ns = order.container, time.monotonic_ns()
+        spec = self._spec(order, launched_ns)
         for undo, argv in self._undo(spec.name):
             self._guard.add(undo, argv)
         answer = self._expect(name)
         try:
-            started_ns = time.monotonic_ns()
             await self._start(spec)
-            engine_ms = (time.monotonic_ns() - started_ns) / 1e6
+            engine_ms = (time.monotonic_ns() - launched_ns) / 1e6
             await self._adopt(name)
             reply = await self._answer(name, answer)
         except BaseException:
-            self._unwatch(name)
+            self._watch.drop(name)
             self._forget(name)
             # The guard keeps its undo: whether all is gone is not known here.
             await asyncio.shield(asyncio.to_thread(self._runtime.remove, spec.name))
             raise
-        return {"container": engine_ms, **reply.parts_ms}
+        return {"container": min(engine_ms, reply.parts_ms["start"]), **started_after(engine_ms, reply.parts_ms)}
 
     async def _start(self, spec: ContainerSpec) -> None:
         """Start a container; where that is cancelled, wait for the engine first, or it would finish unseen."""
@@ -140,7 +140,7 @@ class Tier:
 
     async def _adopt(self, name: str) -> None:
         state = await asyncio.to_thread(self._runtime.state, self._full_name(name))
-        if not (state.running and state.pids and self._watch(name, state.pids[0])):
+        if not (state.running and state.pids and self._watch.add(name, state.pids[0])):
             raise ContainerError(await self._post_mortem(name))
         self.containers[name] = state.pids[0]
         self.cgroups[name] = state.cgroup
@@ -160,11 +160,13 @@ class Tier:
         marks.append(time.monotonic_ns())
         reply = await self._answer(name, answer)
         pause, handover, unpause = ((after - before) / 1e6 for before, after in itertools.pairwise(marks))
-        return {"pause": pause, "handover": handover, "unpause": unpause, **reply.parts_ms}
+        resumed_ms = (marks[-1] - config.launched_ns) / 1e6
+        return {"pause": pause, "handover": handover, "unpause": unpause, **started_after(resumed_ms, reply.parts_ms)}
 
     async def _remove(self, name: str) -> dict[str, float]:
         started_ns = time.monotonic_ns()
-        self._unwatch(name)
+        self._watch.drop(name)
+        self._tell_waiting(name, m.RunnerTrouble(f"container {name} was removed before it was ready"))
         await self._put_away(name)
         return {"remove": (time.monotonic_ns() - started_ns) / 1e6}
 
@@ -211,39 +213,23 @@ class Tier:
         if isinstance(reply, m.RunnerRefusals):
             self.refusals[name] = reply.counts
             return
+        self._tell_waiting(name, reply)
+
+    def _tell_waiting(self, name: str, reply: m.RunnerReply) -> None:
         waiting = self._waiting.get(name)
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)
 
     # --- death ----------------------------------------------------------------------------------------------
 
-    def _watch(self, name: str, pid: int) -> bool:
-        try:
-            pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return False
-        self._watched[name] = pidfd
-        asyncio.get_running_loop().add_reader(pidfd, self._gone, name)
-        return True
-
-    def _unwatch(self, name: str) -> None:
-        pidfd = self._watched.pop(name, None)
-        if pidfd is not None:
-            asyncio.get_running_loop().remove_reader(pidfd)
-            os.close(pidfd)
-
     def _gone(self, name: str) -> None:
-        self._unwatch(name)
         self._forget(name)
         task = asyncio.get_running_loop().create_task(self._autopsy(name))
         self._autopsies.add(task)
         task.add_done_callback(self._autopsies.discard)
 
     async def _autopsy(self, name: str) -> None:
-        reason = await self._post_mortem(name)
-        waiting = self._waiting.get(name)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(m.RunnerTrouble(reason))
+        self._tell_waiting(name, m.RunnerTrouble(await self._post_mortem(name)))
 
     async def _post_mortem(self, name: str) -> str:
         """Find out how a container ended, tell of its death, and return the reason."""
@@ -264,10 +250,8 @@ class Tier:
 
     def _last_words(self, name: str, exit_code: int | None) -> str:
         log = self._log_path(name)
-        text = log.read_text(errors="replace").strip() if log.exists() else ""
-        last = text.splitlines()[-1] if text else "it printed nothing"
-        code = "unknown" if exit_code is None else str(exit_code)
-        return f"container {name} ended (exit code {code}): {last}; see {log.name}"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        return f"container {name} ended ({ending(exit_code)}): {last_words(text)}; see {log.name}"
 
     # --- names and files ------------------------------------------------------------------------------------
 
@@ -283,7 +267,7 @@ class Tier:
     def _undo(self, full_name: str) -> list[tuple[str, list[str]]]:
         return [(f"{full_name}#{index}", argv) for index, argv in enumerate(self._runtime.undo(full_name))]
 
-    def _spec(self, order: m.Launch) -> ContainerSpec:
+    def _spec(self, order: m.Launch, launched_ns: int) -> ContainerSpec:
         setup = self._setup
         path = self._config_path(order.container)
         RunnerConfig(
@@ -297,7 +281,7 @@ class Tier:
             results_endpoint=setup.results_endpoint,
             keys=setup.keys,
             peer_public=setup.peer_public,
-            launched_ns=time.monotonic_ns(),
+            launched_ns=launched_ns,
         ).write(path)
         code = Path(__file__).resolve().parent.parent
         return ContainerSpec(
@@ -310,3 +294,11 @@ class Tier:
             cgroup=setup.cgroup.path,
             oom_score_adj=1000,
         )
+
+
+def started_after(begun_ms: float, parts_ms: dict[str, float]) -> dict[str, float]:
+    """Return a runner's parts with a ``start`` that counts from when it could start, `begun_ms` after the order.
+
+    The runner counts from the order itself, so what the engine did until then would count twice.
+    """
+    return {**parts_ms, "start": max(0.0, parts_ms["start"] - begun_ms)}

@@ -9,6 +9,7 @@ import pytest
 from hosts import config as configs
 from hosts import inventory as inventories
 from hosts.block import run_specs
+from hosts.grid import Block
 from hosts.session import ROLES, Session, Site
 from hosts.ssh import connect
 from hosts.testbed import Testbed
@@ -65,7 +66,7 @@ def session(workspace, tmp_path):
             role: Site(getattr(inventory, role), connections[role], str(REPOSITORY), str(logs), stored.path)
             for role in ROLES
         }
-        opened = Session(config, inventory, sites, "tiny", "switch-a2", (8, 8))
+        opened = Session(config, inventory, sites, Block("tiny", "switch-a2", 100.0, 100.0), (8, 8))
         with opened:
             specs = run_specs(config, cuts)
             opened.deploy(specs[0])

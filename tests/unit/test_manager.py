@@ -435,6 +435,24 @@ def test_a_standby_that_dies_is_said_and_service_goes_on(tier):
     run(scenario)
 
 
+@pytest.mark.parametrize("tier", ["edge", "cloud"])
+def test_a_launch_that_one_tier_refuses_is_called_off_on_the_other(tier):
+    async def scenario():
+        async with serving("switch-b1", by_itself=False) as edge:
+            await edge.change()
+            other = edge.tiers["cloud" if tier == "edge" else "edge"]
+            edge.tiers[tier].refusals = {m.Launch: f"{tier}: no image"}
+            await edge.tiers[tier].release()
+            assert other.kinds()[-2:] == ["Launch", "Remove"]  # not waited for: its partner will never answer
+            await edge.release_all()
+            (concluded,) = edge.said(m.Repartitioned)
+            assert not concluded.ok
+            assert "no image" in concluded.reason
+            assert edge.phase is Phase.SERVING
+
+    run(scenario)
+
+
 def test_to_stop_abandons_the_work_under_way():
     async def scenario():
         async with serving("switch-b1", by_itself=False) as edge:
