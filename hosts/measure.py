@@ -33,7 +33,8 @@ from hosts.past import past_blocks
 from hosts.points import points_by_speed
 from hosts.progress import Progress, grid_progress
 from hosts.provenance import current_commit
-from hosts.session import RunSpec, Session, Site
+from hosts.session import RunSpec, Session
+from hosts.setup_orders import Site
 from hosts.ssh import connect
 from hosts.workbench import testbed_for
 from workers.errors import PartitionError

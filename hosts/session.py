@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,34 +12,24 @@ import msgspec
 from hosts.agents import AgentClient, AgentSilent, Expected
 from hosts.errors import AgentError
 from hosts.inventory import ROLES
-from workers import link, transport
+from hosts.setup_orders import SetUpOrders
 from workers import messages as m
+from workers import transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
     from hosts.config import Config
-    from hosts.connection import Connection
     from hosts.grid import Block
-    from hosts.inventory import Host, Inventory
+    from hosts.inventory import Inventory
+    from hosts.setup_orders import Site
     from workers.records import ClockOffset
 
 SETUP_TIMEOUT_S = 180.0  # to take gigabytes from a busy edge lasts
 DEPLOY_TIMEOUT_S = 150.0
 LINK_TIMEOUT_S = 30.0
 CHECK_S = 0.1
-TAIL_PORTS = 18
-
-
-class Site(NamedTuple):
-    """A connected host with what has been deployed on it (absolute remote paths)."""
-
-    host: Host
-    connection: Connection
-    code_folder: str
-    log_folder: str
-    model_folder: str | None
 
 
 class RunSpec(msgspec.Struct, frozen=True):
@@ -91,8 +80,6 @@ class Session:
         self._frame_shape = frame_shape
         self._stack = ExitStack()
         self._agents: dict[str, AgentClient] = {}
-        self._name = secrets.token_hex(3)
-        self._probe_token = secrets.token_bytes(link.TOKEN_BYTES)
         self._link: m.LinkMeasured | None = None
         self.choices: dict[str, str] = {}
         self.stress: dict[str, float | str] = {}
@@ -162,7 +149,8 @@ class Session:
         edge.send(m.NetworkChanged(spec.run, spec.to_mbps, spec.to_point, spec.from_point))
         repartitioned = self._expect("edge", m.Repartitioned, self._config.repartition_timeout_s)
         self._sleep(self._config.windows.after_s)
-        self._expect("edge", m.Rearmed, self._config.repartition_timeout_s)
+        while self._expect("edge", m.Rearmed, self._config.repartition_timeout_s).run != spec.run:
+            pass  # an earlier run's: a standby that was lost is there again
         frames = self._stop_frames(spec.run)
         observed_s = time.monotonic() - began
         left = self._read_availability(spec.run)
@@ -232,85 +220,16 @@ class Session:
     def _set_up(self) -> None:
         keys: dict[str, m.KeyPair] = {role: transport.new_keys() for role in ROLES}
         delay_at_cloud = not self._agents["edge"].hello.netem
-        self._agents["cloud"].send(self._cloud_order(keys, delay_at_cloud=delay_at_cloud))
-        self._agents["edge"].send(self._edge_order(keys, delay_at_cloud=delay_at_cloud))
-        self._agents["device"].send(self._device_order(keys))
+        orders = SetUpOrders(self._config, self._inventory, self._sites, self._block, keys, delay_at_cloud)
+        self._agents["cloud"].send(orders.cloud())
+        self._agents["edge"].send(orders.edge())
+        self._agents["device"].send(orders.device(*self._frame_shape))
         for role in ROLES:
             ready = self._agents[role].expect(m.Ready, SETUP_TIMEOUT_S)
             self.choices |= {f"{role}_{key}": value for key, value in ready.choices.items()}
             if role == "edge":
                 self.stress = ready.stress
         self.choices["delay"] = "delay line at the cloud" if delay_at_cloud else "netem at the edge"
-
-    def _device_order(self, keys: dict[str, m.KeyPair]) -> m.SetUpDevice:
-        edge = self._inventory.edge
-        height, width = self._frame_shape
-        return m.SetUpDevice(
-            log_folder=self._sites["device"].log_folder,
-            keys=keys["device"],
-            edge_endpoint=f"tcp://{edge.data_address}:{edge.data_ports}",
-            edge_public=keys["edge"].public,
-            source=self._config.source,
-            seed=self._config.seed,
-            height=height,
-            width=width,
-            deadline_ms=self._config.deadline_ms,
-        )
-
-    def _cloud_order(self, keys: dict[str, m.KeyPair], *, delay_at_cloud: bool) -> m.SetUpCloud:
-        edge, cloud = self._inventory.edge, self._inventory.cloud
-        return m.SetUpCloud(
-            log_folder=self._sites["cloud"].log_folder,
-            session=self._name,
-            keys=keys["cloud"],
-            probe_token=self._probe_token,
-            probe_port=cloud.data_ports,
-            edge_public=keys["edge"].public,
-            endpoint=f"tcp://{cloud.data_address}:{cloud.data_ports}",
-            data_address=cloud.data_address,
-            edge_results_endpoint=f"tcp://{edge.cloud_side_address}:{edge.data_ports + 1}",
-            edge_address=edge.cloud_side_address or edge.data_address,
-            delay_ms=self._config.network.delay_ms if delay_at_cloud else None,
-            containers=_containers(cloud),
-            place=self._place("cloud"),
-        )
-
-    def _edge_order(self, keys: dict[str, m.KeyPair], *, delay_at_cloud: bool) -> m.SetUpEdge:
-        edge, cloud = self._inventory.edge, self._inventory.cloud
-        return m.SetUpEdge(
-            log_folder=self._sites["edge"].log_folder,
-            session=self._name,
-            keys=keys["edge"],
-            probe_token=self._probe_token,
-            probe_port=cloud.data_ports,
-            device_public=keys["device"].public,
-            cloud_public=keys["cloud"].public,
-            ingress_endpoint=f"tcp://{edge.data_address}:{edge.data_ports}",
-            results_endpoint=f"tcp://{edge.cloud_side_address}:{edge.data_ports + 1}",
-            cloud_endpoint=f"tcp://{cloud.data_address}:{cloud.data_ports}",
-            cloud_address=cloud.data_address,
-            first_tail_port=cloud.data_ports + 2,
-            tail_ports=TAIL_PORTS,
-            shape=True,
-            delay_at_cloud=delay_at_cloud,
-            queue_limit=self._config.queue_limit,
-            deadline_ms=self._config.deadline_ms,
-            strategy=self._block.strategy,
-            cpu_pct=self._block.cpu_pct,
-            mem_pct=self._block.mem_pct,
-            containers=_containers(edge),
-            place=self._place("edge"),
-        )
-
-    def _place(self, role: str) -> m.ModelPlace:
-        folder = self._sites[role].model_folder
-        if folder is None:
-            raise AgentError(f"{role}: no model was deployed there")
-        return m.ModelPlace(self._block.model, folder)
-
-
-def _containers(host: Host) -> m.ContainerSetup:
-    return m.ContainerSetup(host.runtime or "process", host.cpus, host.memory_mb)
 
 
 def _finish(agent: AgentClient) -> None:

@@ -137,10 +137,8 @@ class EdgeAgent(Agent):
         self._frames_log = JsonLines(folder / "edge-frames.jsonl")
         self._events_log = JsonLines(folder / "edge-events.jsonl")
         plane = self._plane = transport.DataPlane(order.keys)
-        choices = {"shaping": "none"}
-        if order.shape:
-            self._shaper = shaping.LinkShaper(self.guard, order.cloud_address, delay=not order.delay_at_cloud)
-            choices["shaping"] = self._shaper.method
+        self._shaper = shaping.LinkShaper(self.guard, order.cloud_address, delay=not order.delay_at_cloud)
+        choices = {"shaping": self._shaper.method}
         self._site = Site.open(
             role="edge",
             agent=self,
@@ -251,7 +249,7 @@ class EdgeAgent(Agent):
     def _shape(self, order: m.ShapeLink) -> None:
         started_ns = time.monotonic_ns()
         if self._shaper is None:
-            raise WorkerError("the link is not to be shaped, as the inventory says; no rate can be set")
+            raise WorkerError("nothing is set up here that could be shaped")
         self._shaper.set(order.mbps, order.delay_ms)
         done_ns = time.monotonic_ns()
         took_ms = (done_ns - started_ns) / 1e6

@@ -115,7 +115,6 @@ class SetUpEdge(Message, frozen=True):
     probe_port: int
     first_tail_port: int
     tail_ports: int
-    shape: bool
     delay_at_cloud: bool
     queue_limit: int
     deadline_ms: float

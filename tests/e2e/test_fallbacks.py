@@ -11,7 +11,8 @@ from hosts import inventory as inventories
 from hosts.block import BlockMeasurement, run_specs
 from hosts.grid import Block
 from hosts.inventory import ROLES
-from hosts.session import Session, Site
+from hosts.session import Session
+from hosts.setup_orders import Site
 from hosts.ssh import connect
 from hosts.testbed import Testbed
 from tests.e2e.conftest import NAME, REPOSITORY

@@ -10,7 +10,9 @@ from hosts import config as configs
 from hosts import inventory as inventories
 from hosts.block import run_specs
 from hosts.grid import Block
-from hosts.session import ROLES, Session, Site
+from hosts.inventory import ROLES
+from hosts.session import Session
+from hosts.setup_orders import Site
 from hosts.ssh import connect
 from hosts.testbed import Testbed
 from tests.e2e.conftest import REPOSITORY
