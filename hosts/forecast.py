@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 
 # Rules of thumb (s) at full CPU availability, seen on two cores with MobileNetV2. What a strategy does to move the
 # cut is work for the CPU and takes longer with less of it; of the rest about half is.
-SETUP_S = 6.5
+SETUP_S = 9.5
+MEMORY_STRESS_S = 14.0  # to take all of an edge's memory; a part of it takes as much less
 TEARDOWN_S = 0.6
-BETWEEN_S = 1.2  # Snakemake ends one job and starts the next
-RUN_OVERHEAD_S = 1.1  # frames that are on their way, shaping, probing the link
+BETWEEN_S = 0.6  # Snakemake ends one job and starts the next
+RUN_OVERHEAD_S = 1.0  # frames that are on their way, shaping, probing the link
 REPARTITION_S = {
     "pause-resume": 4.6,
     "pause-resume-inprocess": 2.0,
     "switch-a1": 0.0,
     "switch-a2": 0.0,
-    "switch-b1": 4.6,
-    "switch-b2": 1.2,
+    "switch-b1": 7.3,  # more than the baseline: on one CPU the old pipeline serves meanwhile
+    "switch-b2": 1.6,
 }
 OTHER_STRATEGY_S = 2.0
-INFEASIBLE_S = 10.0
-HEAVIER = {"vgg19": 1.25}  # the same of another model, as a multiple
+INFEASIBLE_S = 12.0
+HEAVIER = {"vgg19": 1.1}  # the same of another model, as a multiple; and where it differs by strategy
+HEAVIER_FOR = {("vgg19", "switch-b1"): 1.8, ("vgg19", "switch-b2"): 1.25}
 
 # What the pipelines of a model take on the edge (MB), for those that keep one, and how many others have at once.
 NEEDED_MB = {"vgg19": 900.0, "mobilenetv2": 350.0}
@@ -90,14 +92,16 @@ def _expected(config: Config, block: Block, past: Sequence[Past], edge_mb: float
 
 def rule_of_thumb(config: Config, block: Block, runs: int, *, fits: bool) -> Split:
     """Return the time of a block of so many runs, as nobody knows better."""
-    slower, heavier = 100.0 / block.cpu_pct, HEAVIER.get(block.model, 1.0)
+    slower = 100.0 / block.cpu_pct
+    heavier = HEAVIER_FOR.get((block.model, block.strategy), HEAVIER.get(block.model, 1.0))
+    stress_s = MEMORY_STRESS_S * (1.0 - block.mem_pct / 100.0)
     partly = (1.0 + slower) / 2
     if not fits:
-        return Split(INFEASIBLE_S * partly, 0.0, 0.0, TEARDOWN_S + BETWEEN_S)
+        return Split(INFEASIBLE_S * partly + stress_s, 0.0, 0.0, TEARDOWN_S + BETWEEN_S)
     windows = config.windows
     work_s = REPARTITION_S.get(block.strategy, OTHER_STRATEGY_S) * slower + RUN_OVERHEAD_S * partly
     return Split(
-        setup_s=SETUP_S * partly * heavier,
+        setup_s=SETUP_S * partly * min(heavier, 1.25) + stress_s,
         warmup_s=windows.warmup_frames / min(config.fps) + 0.3 * slower,
         runs_s=runs * (windows.before_s + windows.after_s + work_s * heavier),
         teardown_s=TEARDOWN_S + BETWEEN_S,

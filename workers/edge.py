@@ -138,7 +138,7 @@ class EdgeAgent(Agent):
         self._events_log = JsonLines(folder / "edge-events.jsonl")
         plane = self._plane = transport.DataPlane(order.keys)
         self._shaper = shaping.LinkShaper(self.guard, order.cloud_address, delay=not order.delay_at_cloud)
-        choices = {"shaping": self._shaper.method}
+        choices: dict[str, str] = {"shaping": self._shaper.method}
         self._site = Site.open(
             role="edge",
             agent=self,

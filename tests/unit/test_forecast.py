@@ -161,7 +161,7 @@ def test_what_does_not_fit_is_forecast_by_what_did_not_fit():
     fitted = past_of(CONFIG, block(model="vgg19"), duration_s=500.0)
     found = expected(block(model="vgg19", mem_pct=10.0), [fitted])
     assert (found.fits, found.likes) == (False, 0)
-    assert found.split.total_s < 20
+    assert found.split.total_s < 30
 
 
 def test_a_testbeds_edge_has_at_most_what_the_inventory_gives_it():
