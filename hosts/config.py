@@ -91,7 +91,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = "synthetic"
     deadline_ms: float = 2000.0
     queue_limit: int = 3
-    repartition_timeout_s: float = 60.0
+    repartition_timeout_s: float = 180.0
 
     def digest(self, model: str) -> str:
         """Return a hash of what shapes the measurement of a model's blocks; if it changes, they are measured anew.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from workers.records import ClockOffset
 
 SETUP_TIMEOUT_S = 180.0  # to take gigabytes from a busy edge lasts
-DEPLOY_TIMEOUT_S = 150.0
+DEPLOY_TIMEOUT_S = 300.0  # two pipelines one after the other, on a quarter of a CPU
 LINK_TIMEOUT_S = 30.0
 CHECK_S = 0.1
 

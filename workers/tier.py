@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from workers.guard import Guard
     from workers.runtime.base import Runtime
 
-RUNNER_TIMEOUT_S = 120.0
+RUNNER_TIMEOUT_S = 150.0
 PYTHON_ENV = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUNBUFFERED": "1",
