@@ -192,7 +192,7 @@ def test_the_old_pipeline_serves_on_when_the_new_one_dies_before_it_is_ready(blo
     )
     assert statuses(one) == ONE_FAILED
     assert sessions(one) == [0, 0, 1, 1]
-    assert "container p3 ended (exit code 137)" in one.rows[1].reason
+    assert "container p3 ended (exit code 137, SIGKILL)" in one.rows[1].reason
     assert served(one.outcomes(2))
     assert [event.kind for event in one.events(2)].count(EventKind.ROUTED) == 0
 
