@@ -7,7 +7,6 @@ memory measured for two pipelines is that of two pipelines.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import os
@@ -17,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workers.errors import PartitionError
-from workers.partition import resolve, split
-from workers.partition_models import preprocess
-from workers.store import ALIGNMENT_BYTES, ARCHITECTURE, WEIGHTS, StoredModel
+from workers.partition import resolve
+from workers.store import ALIGNMENT_BYTES, FRAME, GRAPH, WEIGHTS, StoredModel, point_node, weight_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,16 +26,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    from workers.graph_runtime import StoredGraph
     from workers.partition import PartitionPoint
+    from workers.store import StoredVariable
 
     Array = NDArray[Any]
 
 
 class Part:
-    """A head or tail, traced and warm: one array in, one float32 array out, no batch dimension.
+    """A head or tail, warm: one array in, one float32 array out, no batch dimension.
 
     The result may be a read-only view of TensorFlow's memory, which lives as long as the view. `timings_ms`:
-    ``build`` (the Keras models), ``trace`` (the graph), ``first_inference`` (the call that warmed it).
+    ``build`` (its stretch of the graph), ``first_inference`` (the call that warmed it).
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class LoadedModel:
     """A stored model in this process's private memory.
 
     `timings_ms`: ``import`` (TensorFlow, near 0 the second time), ``read`` (the weights' file into memory),
-    ``assemble`` (Keras's layers over it).
+    ``assemble`` (the graph over it).
     """
 
-    def __init__(self, model: Any, meta: StoredModel, timings_ms: dict[str, float]) -> None:
-        self._model = model
+    def __init__(self, graph: StoredGraph, meta: StoredModel, timings_ms: dict[str, float]) -> None:
+        self._graph = graph
         self.meta = meta
         self.timings_ms = timings_ms
 
@@ -86,17 +86,18 @@ class LoadedModel:
         """
         meta = StoredModel.read(folder)
         started_ns = time.monotonic_ns()
-        _tensorflow()
+        runtime = _runtime()
         imported_ns = time.monotonic_ns()
         weights = _read_aligned(folder / WEIGHTS, meta.weights_bytes)
         read_ns = time.monotonic_ns()
-        model = _assemble((folder / ARCHITECTURE).read_text(), meta, weights)
+        tensors = {weight_node(i): runtime.over(_view(weights, v)) for i, v in enumerate(meta.variables)}
+        graph = runtime.StoredGraph(folder / GRAPH, tensors)
         timings_ms = {
             "import": (imported_ns - started_ns) / 1e6,
             "read": (read_ns - imported_ns) / 1e6,
             "assemble": _elapsed_ms(read_ns),
         }
-        return cls(model, meta, timings_ms)
+        return cls(graph, meta, timings_ms)
 
     @property
     def points(self) -> tuple[PartitionPoint, ...]:
@@ -111,14 +112,8 @@ class LoadedModel:
         Raises:
             PartitionError: no such point; names the nearest.
         """
-        started_ns = time.monotonic_ns()
-        head, _ = split(self._model, resolve(self.points, index))
-        tf = _tensorflow().tf
-
-        def run(frame: Any) -> Any:
-            return head(preprocess(tf.cast(frame, tf.float32), self.meta.preprocess), training=False)
-
-        return _make_part(run, self.meta.input_shape, self.meta.input_dtype, started_ns)
+        point = resolve(self.points, index)
+        return self._build(FRAME, point, self.meta.input_shape, self.meta.input_dtype, point.output_shape)
 
     def build_tail(self, index: int) -> Part:
         """Build the tail of a point: float32 tensor of the point's shape -> logits (classes,).
@@ -128,15 +123,16 @@ class LoadedModel:
         Raises:
             PartitionError: no such point; names the nearest.
         """
-        started_ns = time.monotonic_ns()
         point = resolve(self.points, index)
-        _, tail = split(self._model, point)
-        tf = _tensorflow().tf
+        last = self.points[-1]
+        return self._build(point_node(point.index), last, point.output_shape, "float32", (self.meta.classes,))
 
-        def run(tensor: Any) -> Any:
-            return tf.reshape(tail(tensor, training=False), (1, self.meta.classes))
-
-        return _make_part(run, point.output_shape, "float32", started_ns)
+    def _build(
+        self, feed: str, end: PartitionPoint, shape: tuple[int, ...], dtype: str, out_shape: tuple[int, ...]
+    ) -> Part:
+        started_ns = time.monotonic_ns()
+        run = self._graph.function(_runtime().Stretch(feed, point_node(end.index), shape, dtype, out_shape))
+        return Part(run, shape, dtype, {"build": _elapsed_ms(started_ns)})
 
 
 def _elapsed_ms(since_ns: int) -> float:
@@ -144,16 +140,17 @@ def _elapsed_ms(since_ns: int) -> float:
 
 
 @functools.cache
-def _tensorflow() -> ModuleType:
-    """Import TensorFlow, giving it as many threads as this process has CPUs, and Keras."""
-    from workers import partition_keras as backend  # noqa: PLC0415 - takes seconds
+def _runtime() -> ModuleType:
+    """Import what runs graphs, giving it as many threads as this process has CPUs."""
+    from workers import graph_runtime  # noqa: PLC0415 - takes most of a second
 
-    cpus = len(os.sched_getaffinity(0))
-    # Once TensorFlow has run anything in this process, its threads stay as they are.
-    with contextlib.suppress(RuntimeError):
-        backend.tf.config.threading.set_intra_op_parallelism_threads(cpus)
-        backend.tf.config.threading.set_inter_op_parallelism_threads(cpus)
-    return backend
+    graph_runtime.set_threads(len(os.sched_getaffinity(0)))
+    return graph_runtime
+
+
+def _view(weights: NDArray[np.uint8], stored: StoredVariable) -> Array:
+    size = math.prod(stored.shape) * np.dtype(stored.dtype).itemsize
+    return weights[stored.offset : stored.offset + size].view(stored.dtype).reshape(stored.shape)
 
 
 def _read_aligned(path: Path, size: int) -> NDArray[np.uint8]:
@@ -172,59 +169,3 @@ def _read_aligned(path: Path, size: int) -> NDArray[np.uint8]:
                 )
             done += count
     return memory
-
-
-def _assemble(architecture: str, meta: StoredModel, weights: NDArray[np.uint8]) -> Any:
-    """Return the Keras model whose variables are `weights`, without a copy.
-
-    Within a stateless scope variables get no value until the scope ends; then Keras asks their initialisers,
-    which here hand over the memory of the file. Neither random values nor zeros are ever made.
-    """
-    keras, from_dlpack = _tensorflow().keras, _tensorflow().tf.experimental.dlpack.from_dlpack
-
-    def hand_over(values: Any) -> Callable[..., Any]:
-        return lambda *_args, **_options: from_dlpack(values.__dlpack__())  # keeps the memory alive
-
-    with keras.StatelessScope():
-        model = _rebuild(architecture, meta)
-        for variable, stored in zip(model.variables, meta.variables, strict=True):
-            size = math.prod(stored.shape) * np.dtype(stored.dtype).itemsize
-            values = weights[stored.offset : stored.offset + size].view(stored.dtype).reshape(stored.shape)
-            variable._initializer = hand_over(values)  # noqa: SLF001 - no public way without a copy
-    return model
-
-
-def _rebuild(architecture: str, meta: StoredModel) -> Any:
-    """Return the Keras model after checking that its variables are those that were stored."""
-    keras = _tensorflow().keras
-    try:
-        model = keras.models.model_from_json(architecture)
-    except (ValueError, TypeError, KeyError) as error:
-        keras.utils.clear_session()  # or leaving the scope would draw values for what was built
-        raise PartitionError(f"{_cannot_rebuild(meta)}: {error}") from error
-    expected = [(stored.shape, stored.dtype) for stored in meta.variables]
-    if expected != [(tuple(variable.shape), variable.dtype) for variable in model.variables]:
-        keras.utils.clear_session()
-        raise PartitionError(f"{_cannot_rebuild(meta)}: its variables are laid out otherwise.")
-    return model
-
-
-def _cannot_rebuild(meta: StoredModel) -> str:
-    return (
-        f"stored model {meta.digest[:12]} ({meta.model}) was made with Keras {meta.keras} and cannot be rebuilt "
-        f"with Keras {_tensorflow().keras.__version__}; all hosts need the same version"
-    )
-
-
-def _make_part(run: Callable[[Any], Any], shape: tuple[int, ...], dtype: str, started_ns: int) -> Part:
-    """Trace `run`, which takes and returns a batch of one, and warm it."""
-    tf = _tensorflow().tf
-
-    def one(array: Any) -> Any:
-        return tf.cast(run(array[tf.newaxis])[0], tf.float32)
-
-    built_ns = time.monotonic_ns()
-    signature = [tf.TensorSpec(shape, dtype)]
-    traced = tf.function(one, input_signature=signature, autograph=False).get_concrete_function()
-    timings_ms = {"build": (built_ns - started_ns) / 1e6, "trace": _elapsed_ms(built_ns)}
-    return Part(lambda array: traced(tf.convert_to_tensor(array)), shape, dtype, timings_ms)

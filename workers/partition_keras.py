@@ -1,7 +1,7 @@
 """Reads Keras models as graphs of calls and runs stretches of them.
 
-Importing this module imports TensorFlow, which takes seconds: import it inside functions. It is the one place
-where that happens, because the environment has to be set before.
+Importing this module imports Keras and all of TensorFlow, which takes seconds: import it inside functions. It is the
+one place where that happens, because the environment has to be set before.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from workers.errors import PartitionError  # noqa: E402
 from workers.partition_graph import Operation  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
-__all__ = ["CallGraph", "Segment", "keras", "read_graph", "tf"]
+__all__ = ["CallGraph", "Segment", "keras", "read_graph", "run_calls", "tf"]
 
 
 class CallGraph(NamedTuple):
@@ -129,9 +129,20 @@ class Segment(keras.Model):  # type: ignore[misc]  # Keras is untyped
     def call(self, inputs: Any) -> Any:
         """Run the calls in order."""
         values = {id(self._source): keras.ops.cast(inputs, self._source.dtype)}
-        for call in self._calls:
-            arguments, options = call.arguments.fill_in(values)
-            outputs = call.operation(*arguments, **options)
-            made = keras.tree.flatten(outputs)
-            values.update(zip(map(id, call.output_tensors), made, strict=True))
-        return values[id(self._target)]
+        return run_calls(self._calls, values)[id(self._target)]
+
+
+def run_calls(
+    calls: Iterable[Any], values: dict[int, Any], seen: Callable[[int, Any], Any] = lambda _, value: value
+) -> dict[int, Any]:
+    """Run recorded calls in order on `values`, by the symbolic tensors' ids; return all that they made.
+
+    `seen` is given each tensor's id and value, and returns the value to go on with.
+    """
+    made = dict(values)
+    for call in calls:
+        arguments, options = call.arguments.fill_in(made)
+        outputs = keras.tree.flatten(call.operation(*arguments, **options))
+        for symbol, value in zip(call.output_tensors, outputs, strict=True):
+            made[id(symbol)] = seen(id(symbol), value)
+    return made

@@ -2,10 +2,11 @@
 
 ``python -m workers.store MODEL --weights random|imagenet|PATH --seed N --store DIR`` makes ``DIR/<digest>/``:
 
-- ``architecture.json``  Keras's own description of the layers
-- ``weights.bin``        the variables' raw bytes, each at a multiple of 64, so that TensorFlow can use the
-                         memory that the file is read into as it stands
-- ``meta.json``          a `StoredModel`
+- ``graph.pb``     the TensorFlow graph from frame to logits; its nodes have the names that `FRAME`, `point_node` and
+                   `weight_node` give
+- ``weights.bin``  the variables' raw bytes, each at a multiple of 64, so that TensorFlow can use the
+                   memory that the file is read into as it stands
+- ``meta.json``    a `StoredModel`
 
 ``DIR/requests/`` remembers which request gave which digest, so that the same request again is answered
 without TensorFlow. Folders appear under their name by a rename: one that is there is complete.
@@ -32,10 +33,21 @@ from workers.partition_models import Application, Factory, ModelFile, ModelSourc
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA_VERSION = 1
-ARCHITECTURE, WEIGHTS, META = "architecture.json", "weights.bin", "meta.json"
+SCHEMA_VERSION = 2
+GRAPH, WEIGHTS, META = "graph.pb", "weights.bin", "meta.json"
+FRAME = "frame"
 ALIGNMENT_BYTES = 64
 _MAX_SEED = 2**32 - 1  # Keras's own limit
+
+
+def point_node(index: int) -> str:
+    """Return the name of the graph's node that holds the tensor at a partition point."""
+    return f"point_{index}"
+
+
+def weight_node(number: int) -> str:
+    """Return the name of the graph's node that stands for the variable of this number."""
+    return f"weight_{number}"
 
 
 class StoredVariable(msgspec.Struct, frozen=True):
@@ -223,7 +235,7 @@ def check_stored(folder: Path) -> None:
         PartitionError: it differs, for example after an interrupted copy.
     """
     meta = StoredModel.read(folder)
-    found = compute_digest(meta, hash_file(folder / ARCHITECTURE), hash_file(folder / WEIGHTS))
+    found = compute_digest(meta, hash_file(folder / GRAPH), hash_file(folder / WEIGHTS))
     if found != meta.digest:
         raise PartitionError(
             f"stored model {folder} is damaged: its contents give {found[:12]}, not {meta.digest[:12]}. "
@@ -231,10 +243,10 @@ def check_stored(folder: Path) -> None:
         )
 
 
-def compute_digest(meta: StoredModel, architecture_sha256: str, weights_sha256: str) -> str:
+def compute_digest(meta: StoredModel, graph_sha256: str, weights_sha256: str) -> str:
     """Return the digest of a stored model: of its description but the digest, and of its two files."""
     described = msgspec.json.encode(msgspec.structs.replace(meta, digest=""))
-    parts = (hashlib.sha256(described).hexdigest(), architecture_sha256, weights_sha256)
+    parts = (hashlib.sha256(described).hexdigest(), graph_sha256, weights_sha256)
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 

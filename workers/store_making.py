@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,13 @@ import msgspec
 import numpy as np
 
 from workers.errors import PartitionError
+from workers.graph_export import export_graph
 from workers.partition import find_points
 from workers.partition_keras import keras
 from workers.partition_models import Application, ModelSource, Preprocess, build_model, preprocess
 from workers.store import (
     ALIGNMENT_BYTES,
-    ARCHITECTURE,
+    GRAPH,
     META,
     SCHEMA_VERSION,
     WEIGHTS,
@@ -44,8 +44,8 @@ def make_model(source: ModelSource, request: Request, weights: str, folder: Path
     # Also where all weights come from a file: a dropout layer's own seed is drawn, and is a variable too.
     keras.utils.set_random_seed(request.seed or 0)
     model = _build(source, request, weights)
-    architecture = _architecture(model)
-    (folder / ARCHITECTURE).write_bytes(architecture)
+    graph = export_graph(model, source.preprocess)
+    (folder / GRAPH).write_bytes(graph)
     variables, weights_sha256 = _write_weights(model, folder / WEIGHTS)
     meta = StoredModel(
         schema_version=SCHEMA_VERSION,
@@ -62,7 +62,7 @@ def make_model(source: ModelSource, request: Request, weights: str, folder: Path
         points=find_points(model),
         variables=variables,
     )
-    digest = compute_digest(meta, hashlib.sha256(architecture).hexdigest(), weights_sha256)
+    digest = compute_digest(meta, hashlib.sha256(graph).hexdigest(), weights_sha256)
     (folder / META).write_bytes(msgspec.json.encode(msgspec.structs.replace(meta, digest=digest)))
     return digest
 
@@ -124,12 +124,6 @@ def _draw_frames(shape: tuple[int, int, int], seed: int | None) -> Any:
     patches = np.random.default_rng(seed).integers(0, 256, size)
     rows, columns = (np.arange(size) * _PATCHES // size for size in (height, width))
     return patches[:, rows][:, :, columns].astype(np.float32)
-
-
-def _architecture(model: Any) -> bytes:
-    config = json.loads(model.to_json())
-    config.pop("compile_config", None)  # an optimizer would bring variables of its own
-    return json.dumps(config, sort_keys=True).encode()
 
 
 def _write_weights(model: Any, path: Path) -> tuple[tuple[StoredVariable, ...], str]:

@@ -201,8 +201,8 @@ def test_damage_is_found(tmp_path):
 def test_another_version_is_refused(tmp_path):
     stored = put("tests.models:residual", "random", 0, tmp_path)
     meta = tmp_path / stored.digest / META
-    meta.write_text(meta.read_text().replace('"schema_version":1', '"schema_version":99'))
-    with pytest.raises(PartitionError, match=r"version 99, this program reads 1.*workers.store"):
+    meta.write_text(meta.read_text().replace('"schema_version":2', '"schema_version":99'))
+    with pytest.raises(PartitionError, match=r"version 99, this program reads 2.*workers.store"):
         StoredModel.read(tmp_path / stored.digest)
 
 
