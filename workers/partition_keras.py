@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only: a runner's stderr is fetched and read
 os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
 
-# Keras imports these where it finds them, 3 s of an import of 9. Hosts that serve a head or a tail do not have them
-# (hosts/requirements/inference.lock); a testbed on the controller's machine does, and must not be slower for it.
-for _absent in ("matplotlib", "pandas", "scipy"):
-    sys.modules.setdefault(_absent, None)  # type: ignore[arg-type]
+# Keras imports these where it finds them, 3 s of an import of 9, and needs them for nothing that is done here.
+_HIDDEN = [name for name in ("matplotlib", "pandas", "scipy") if name not in sys.modules]
+for _name in _HIDDEN:
+    sys.modules[_name] = None  # type: ignore[assignment]
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
+
+for _name in _HIDDEN:  # whoever else in this process wants them shall have them
+    del sys.modules[_name]
 
 from workers.errors import PartitionError  # noqa: E402
 from workers.partition_graph import Operation  # noqa: E402
