@@ -78,6 +78,7 @@ class Flow:
 
     def __init__(self, folder, snakefile, inventory, **changed):
         self.folder, self.snakefile, self.inventory = folder, snakefile, inventory
+        self._started = []
         self.config_file = folder / "config.yaml"
         self.configure(**changed)
         for name, text in {"workers/store": STORE, "hosts/measure": MEASURE, "report/__main__": REPORT}.items():
@@ -101,7 +102,9 @@ class Flow:
         (self.folder / "endless").write_text(endless)
 
     def command(self, *more):
+        # Whatever runs these tests may ignore Ctrl-C, as a shell lets its background jobs; the workflow must not.
         return [
+            "env", "--default-signal=INT",
             SNAKEMAKE, "--snakefile", str(self.snakefile), "--directory", str(self.folder),
             "--workflow-profile", str(REPOSITORY / "profiles/default"),
             "--configfile", str(self.config_file), "--cores", "2", "--resources", "testbed=1", *more,
@@ -110,7 +113,7 @@ class Flow:
     def start(self, *more):
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-        return subprocess.Popen(
+        flow = subprocess.Popen(
             self.command(*more),
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -119,6 +122,15 @@ class Flow:
             text=True,
             start_new_session=True,
         )
+        self._started.append(flow)
+        return flow
+
+    def end(self):
+        """End what a test that failed left running."""
+        for flow in self._started:
+            if flow.poll() is None:
+                os.killpg(flow.pid, signal.SIGKILL)
+                flow.communicate(timeout=60)
 
     def run(self, *more):
         flow = self.start(*more)
@@ -140,14 +152,18 @@ def scheduled(tmp_path):
     work = tmp_path / "work"
     work.mkdir()
     (tmp_path / "Snakefile").write_text(WITHOUT_TESTBED.format(repository=REPOSITORY))
-    return Flow(work, tmp_path / "Snakefile", REPOSITORY / "hosts/local.yaml")
+    flow = Flow(work, tmp_path / "Snakefile", REPOSITORY / "hosts/local.yaml")
+    yield flow
+    flow.end()
 
 
 @pytest.fixture
 def workflow(tmp_path):
     """The whole workflow, on a testbed of its own."""
     (tmp_path / "lab.yaml").write_text(yaml.safe_dump(own_inventory()))
-    return Flow(tmp_path, REPOSITORY / "Snakefile", tmp_path / "lab.yaml", cpu_pct=[100])
+    flow = Flow(tmp_path, REPOSITORY / "Snakefile", tmp_path / "lab.yaml", cpu_pct=[100])
+    yield flow
+    flow.end()
 
 
 def own_inventory():
