@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 # Rules of thumb (s) at full CPU availability, seen on two cores with MobileNetV2. What a strategy does to move the
 # cut is work for the CPU and takes longer with less of it; of the rest about half is.
-SETUP_S = 9.5
+SETUP_S = 7.0
 MEMORY_STRESS_S = 14.0  # to take all of an edge's memory; a part of it takes as much less
 TEARDOWN_S = 0.6
 BETWEEN_S = 0.6  # Snakemake ends one job and starts the next
 RUN_OVERHEAD_S = 1.0  # frames that are on their way, shaping, probing the link
 REPARTITION_S = {
-    "pause-resume": 4.6,
-    "pause-resume-inprocess": 2.0,
+    "pause-resume": 1.8,
+    "pause-resume-inprocess": 1.0,
     "switch-a1": 0.0,
     "switch-a2": 0.0,
-    "switch-b1": 7.3,  # more than the baseline: on one CPU the old pipeline serves meanwhile
-    "switch-b2": 1.6,
+    "switch-b1": 2.9,  # more than the baseline: on one CPU the old pipeline serves meanwhile
+    "switch-b2": 1.0,
 }
 OTHER_STRATEGY_S = 2.0
-INFEASIBLE_S = 12.0
+INFEASIBLE_S = 7.0
 HEAVIER = {"vgg19": 1.1}  # the same of another model, as a multiple; and where it differs by strategy
-HEAVIER_FOR = {("vgg19", "switch-b1"): 1.8, ("vgg19", "switch-b2"): 1.25}
+HEAVIER_FOR = {("vgg19", "switch-b1"): 2.2, ("vgg19", "switch-b2"): 1.25}
 
 # What the pipelines of a model take on the edge (MB), for those that keep one, and how many others have at once.
-NEEDED_MB = {"vgg19": 900.0, "mobilenetv2": 350.0}
+NEEDED_MB = {"vgg19": 720.0, "mobilenetv2": 130.0}
 PIPELINES = {"switch-a1": 2, "switch-b1": 2}
 
 

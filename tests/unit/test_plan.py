@@ -81,7 +81,8 @@ def test_models_that_are_made_take_no_time_or_room(config):
     assert sum(room.needed_mb for room in after.rooms) < sum(room.needed_mb for room in before.rooms) - 500
 
 
-def test_what_should_not_fit_into_memory_is_named(config):
+def test_what_should_not_fit_into_memory_is_named(config, monkeypatch):
+    monkeypatch.setattr("hosts.plan.edge_memory_mb", lambda _: 7000.0)
     lines = describe(config, make_plan(config))
     (tight,) = [line for line in lines if "memory, and to end" in line]
     assert "(a guess): " in tight
