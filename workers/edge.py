@@ -73,7 +73,6 @@ class EdgeAgent(Agent):
 
     def __init__(self, control: ControlChannel) -> None:
         super().__init__(control)
-        self._order: m.SetUpEdge | None = None
         self._plane: transport.DataPlane | None = None
         self._site: Site | None = None
         self._shaper: shaping.LinkShaper | None = None
@@ -132,7 +131,6 @@ class EdgeAgent(Agent):
     # --- set-up ---------------------------------------------------------------------------------------------
 
     async def _set_up(self, order: m.SetUpEdge) -> None:
-        self._order = order
         folder = Path(order.log_folder)
         self._frames_log = JsonLines(folder / "edge-frames.jsonl")
         self._events_log = JsonLines(folder / "edge-events.jsonl")

@@ -65,13 +65,12 @@ class HostLoad:
         return None if self._gauge is None else self._gauge.read(pipelines_bytes)
 
     def check(self) -> None:
-        """See that the stressor still stresses.
+        """See that the stressor, where there is one, still stresses.
 
         Raises:
             WorkerError: it ended.
         """
-        if self._stresses:
-            self._stressor.check()
+        self._stressor.check()
 
     def release(self) -> float | None:
         """Give everything back; return how long that took (s), None where nothing was taken."""
