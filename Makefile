@@ -12,7 +12,7 @@ LOCK = uv pip compile --quiet --universal --fork-strategy fewest --generate-hash
 LOCKS := hosts/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev reproduce plan report test check format bench lock clean-testbed clean
+.PHONY: help setup setup-dev reproduce plan report nightly compare test check format bench lock clean-testbed clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
@@ -35,6 +35,18 @@ plan: setup ## Say what CONFIG would run, and how long it takes
 report: setup ## Render the report from those blocks of CONFIG that are measured
 	python -m report --results $(RESULTS) --out $(RESULTS)/report/index.html
 	@echo "The report is $(RESULTS)/report/index.html"
+
+nightly: CONFIG = config/nightly.yaml
+nightly: setup ## Measure a night and say what got worse since those before (HISTORY=file, SUMMARY=file to append to)
+	python -m report.watch night --config $(CONFIG) $(if $(HISTORY),--history $(HISTORY)) $(if $(SUMMARY),--summary $(SUMMARY))
+
+compare: setup ## Say what differs between the results folders A=... and B=... (two machines, two branches)
+	@python -m report.watch compare $(or $(A),$(error Name two results folders: make compare A=... B=...)) $(B)
+
+bench: CONFIG = config/bench.yaml
+bench: setup ## Compare the strategies side by side in rounds: results/bench.json and a table (CONFIG=config/bench.yaml)
+	python -m hosts.bench --config $(CONFIG)
+	python -m report.bench --results $(RESULTS) --out $(RESULTS).json
 
 test: setup-dev ## Run all tests
 	pytest

@@ -10,14 +10,16 @@ import msgspec
 from msgspec.structs import replace
 
 from hosts.agents import AgentTrouble
+from hosts.burst import run_burst
 from hosts.errors import AgentError, RemoteError
 from hosts.order import run_order
 from hosts.session import Measured, RunSpec, Session
-from workers.records import ClockOffset, Conditions, Phases, RunRecord, Status
+from workers.records import Burst, ClockOffset, Conditions, Phases, RunRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from hosts.burst import Limits
     from hosts.config import Config
     from hosts.grid import Block
 
@@ -48,6 +50,7 @@ class Result(msgspec.Struct):
     clock_after: dict[str, ClockOffset]
     agent_logs: dict[str, str]
     stress: dict[str, float | str]
+    bursts: list[Burst] = []
 
 
 def run_specs(config: Config, points: Mapping[float, int]) -> list[RunSpec]:
@@ -64,6 +67,7 @@ class BlockMeasurement:
     Args:
         open_session: makes a session, not yet entered.
         progress: told of every run that ends.
+        limits: of the burst that follows the last run in its session; None: there is none.
     """
 
     def __init__(
@@ -73,12 +77,15 @@ class BlockMeasurement:
         specs: list[RunSpec],
         open_session: Callable[[], Session],
         progress: Callable[[RunRecord], None],
+        limits: Limits | None = None,
     ) -> None:
         self._config = config
         self._block = block
         self._pending = list(specs)
         self._open_session = open_session
         self._progress = progress
+        self._limits = limits
+        self._last = specs[-1]
         self._session_number = 0
         self._in_vain = 0
         self._result = Result([], Seconds(), {}, {}, {}, {}, {})
@@ -104,12 +111,14 @@ class BlockMeasurement:
                 result.stress = result.stress or session.stress
                 result.clock_before = result.clock_before or session.clocks
                 session.deploy(self._pending[0])
+                result.choices |= session.choices
                 warm_began = time.monotonic()
                 seconds.setup += warm_began - began
                 session.warm_up(self._pending[0].fps, self._config.windows.warmup_frames)
                 seconds.warmup += time.monotonic() - warm_began
                 while self._pending:
                     self._measure_run(session)
+                self._burst(session)
                 result.clock_after = session.clock_offsets()
                 closing = time.monotonic()
         finally:
@@ -132,6 +141,12 @@ class BlockMeasurement:
         self._record(replace(record, session=self._session_number))
         if not measured.repartitioned.ok:
             raise AgentError(f"the repartition failed: {measured.repartitioned.reason}")
+
+    def _burst(self, session: Session) -> None:
+        if self._limits is not None:
+            began = time.monotonic()
+            self._result.bursts.append(run_burst(session, self._last, self._config.deadline_ms, self._limits))
+            self._result.seconds.observation += time.monotonic() - began
 
     def _record(self, record: RunRecord) -> None:
         self._pending = [spec for spec in self._pending if spec.run != record.run]

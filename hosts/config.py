@@ -10,12 +10,15 @@ import msgspec
 
 from hosts.config_problems import problems
 from hosts.errors import ConfigError
+from hosts.provenance import REPOSITORY
 from hosts.strict import decode, read_yaml
+from workers import messages as m
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Percent = float
+DEFAULT = REPOSITORY / "config" / "default.yaml"
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,12 +26,15 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `source` is a name of keras.applications, a ``.keras`` file or ``package.module:factory``; by default the
     model's own key. `weights` is ``random`` (seeded), ``imagenet`` or the path of a file. `partition` is
-    ``paper`` or maps each speed to a layer's name or 1-based index.
+    ``paper``, ``optimal`` (the best points by the model's profile) or maps each speed to a layer's name or 1-based
+    index. `hot` are the points that strategy ``switch-hot`` keeps ready beside those of `partition`: ``pareto`` (those
+    that send fewer bytes than every earlier one), ``all``, or layers by name or index.
     """
 
     source: str | None = None
     weights: str = "random"
-    partition: Literal["paper"] | dict[float, str | int] = "paper"
+    partition: Literal["paper", "optimal"] | dict[float, str | int] = "paper"
+    hot: Literal["pareto", "all"] | tuple[str | int, ...] = "pareto"
 
 
 class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +60,33 @@ class ToleranceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fps_pct: float = 5.0
     cpu_points: float = 5.0
     mem_points: float = 5.0
+
+
+class ProfileConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How models are profiled.
+
+    `levels` is ``none``, ``full`` (each model's highest availability) or ``all`` (every level of its blocks);
+    `repetitions` are the calls timed of each layer, head and tail, `frames` those sent for a point and speed.
+    """
+
+    levels: Literal["none", "full", "all"] = "full"
+    repetitions: int = 15
+    frames: int = 6
+
+
+class BenchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How ``make bench`` compares the strategies.
+
+    Every block is measured once a round, and then its session goes on with a burst: changes one after another, as many
+    as fit into `burst_s`, at most `burst_changes`. Ratios are to `baseline`. `plane`: whether the data plane is
+    measured, with models that do nothing.
+    """
+
+    rounds: int = 2
+    baseline: str = "pause-resume"
+    burst_s: float = 4.0
+    burst_changes: int = 500
+    plane: bool = True
 
 
 class Exclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -86,8 +119,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mem_pct: tuple[Percent, ...] = (100.0,)
     exclude: tuple[Exclusion, ...] = ()
     network: NetworkConfig = NetworkConfig()
+    detection: Literal["notified", "estimated"] = "notified"
+    weights_memory: m.WeightsMemory = "mapped"
     windows: WindowConfig = WindowConfig()
+    profile: ProfileConfig = ProfileConfig()
     tolerances: ToleranceConfig = ToleranceConfig()
+    bench: BenchConfig = BenchConfig()
     source: str = "synthetic"
     deadline_ms: float = 2000.0
     queue_limit: int = 3
@@ -97,7 +134,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return a hash of what shapes the measurement of a model's blocks; if it changes, they are measured anew.
 
         The other models, the strategies, the stress levels, the exclusions and the tolerances are no part of it:
-        adding blocks to the grid leaves those that were measured as they are.
+        adding blocks to the grid leaves those that were measured as they are. Neither is how models are profiled, nor
+        what belongs to the bench alone.
         """
         same = msgspec.structs.replace(
             self,
@@ -107,9 +145,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             mem_pct=(),
             exclude=(),
             tolerances=ToleranceConfig(),
+            profile=ProfileConfig(),
             results="",
         )
-        text = json.dumps(msgspec.to_builtins(same, str_keys=True), sort_keys=True)
+        shaping = msgspec.to_builtins(same, str_keys=True)
+        del shaping["bench"]
+        text = json.dumps(shaping, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -150,10 +191,30 @@ def _number(text: object) -> object:
         return text
 
 
+def completed(data: object, where: str) -> tuple[object, str]:
+    """Return a config that has been read, whole, and what names it in messages.
+
+    One without `models` is laid over ``config/default.yaml``: what it holds comes instead of what stands there, in
+    mappings key by key. One with `models` stands alone; laid over it would measure the models of both.
+
+    Raises:
+        ConfigError: the default cannot be read.
+    """
+    if not isinstance(data, dict) or "models" in data:
+        return data, where
+    return _laid_over(read_yaml(DEFAULT, "config"), data), f"{where} (laid over config/{DEFAULT.name})"
+
+
+def _laid_over(below: object, above: object) -> object:
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return below | {key: _laid_over(below.get(key), value) for key, value in above.items()}
+
+
 def load(path: Path) -> Config:
-    """Read and check a config file.
+    """Read and check a config file, laid over the default one where it names no models.
 
     Raises:
         ConfigError: the file is missing or no YAML, or see `parse`.
     """
-    return parse(read_yaml(path, "config"), str(path))
+    return parse(*completed(read_yaml(path, "config"), str(path)))

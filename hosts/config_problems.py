@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
+import os
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from hosts.grid import blocks, every_block, is_excluded
-from hosts.points import PAPER_POINTS
+from hosts.grid import blocks, grid_size
+from hosts.partition_problems import model_problems
+from hosts.provenance import REPOSITORY
 from hosts.suggest import did_you_mean
 from workers.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hosts.config import Config, Exclusion, ModelConfig
+    from hosts.config import Config, Exclusion
 
 MOST = 100_000  # of anything that is counted
+MOST_BLOCKS = 10_000  # Snakemake needs a minute and a gigabyte for 50,000
+MOST_RUNS = 1_000_000  # at two seconds each, three weeks
 
 AXES = {"model": "models", "strategy": "strategies", "cpu_pct": "cpu_pct", "mem_pct": "mem_pct"}
 PLAIN_PERCENT = re.compile(r"\d+(\.\d+)?")
@@ -26,7 +31,7 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Yield what is wrong with a config, each ``path.of.key: problem``. Pure."""
+    """Yield what is wrong with a config, each ``path.of.key: problem``. Pure, but for where this is run."""
     if not config.models:
         yield "models: name at least one, for example `vgg19: {}`"
     if not config.strategies:
@@ -36,16 +41,23 @@ def problems(config: Config) -> Iterator[str]:
             yield f"strategies: no strategy is called {strategy!r}{did_you_mean(strategy, STRATEGIES)}"
     yield from _path_problems(config)
     yield from _range_problems(config)
-    yield from _level_problems(config)
     yield from _repetition_problems(config)
-    yield from _exclusion_problems(config)
-    for name, model in config.models.items():
-        if not MODEL_NAME.fullmatch(name):
+    too_large = list(_size_problems(config))
+    yield from too_large or _exclusion_problems(config)
+    yield from _model_problems(config)
+
+
+def _model_problems(config: Config) -> Iterator[str]:
+    speeds = config.network.speeds_mbps
+    sound = speeds[0] != speeds[1] and all(POSITIVE.holds(speed) for speed in speeds)
+    for name in config.models:
+        if MODEL_NAME.fullmatch(name):
+            yield from model_problems(config, name, speeds_are_sound=sound)
+        else:
             yield (
                 f"models: {name!r} cannot name a folder of results; use letters, digits, `.`, `_` and `-`, "
                 "and say with `source` where the model comes from"
             )
-        yield from _partition_problems(config, name, model)
 
 
 def _path_problems(config: Config) -> Iterator[str]:
@@ -53,6 +65,14 @@ def _path_problems(config: Config) -> Iterator[str]:
         value: str = getattr(config, key)
         if not value or not value.isprintable() or value.startswith("~") or set(value) & set("{}"):
             yield f"{key}: {value!r} cannot be used; give a path written out, without `~` and braces"
+    results = Path(os.path.normpath(Path.cwd() / config.results))
+    for place, what in ((Path.cwd(), "the working directory"), (REPOSITORY, "this code"), (Path.home(), "your home")):
+        if config.results and results in (place, *place.parents):
+            yield (
+                f"results: {config.results!r} is {results}, which holds {what}; logs, tables and models would lie "
+                "among other things. Give a folder of their own, for example `results`"
+            )
+            break
 
 
 def _repetition_problems(config: Config) -> Iterator[str]:
@@ -62,84 +82,99 @@ def _repetition_problems(config: Config) -> Iterator[str]:
             yield f"{key}: names something twice: {list(values)}; for more runs raise `repeats`"
 
 
+def _size_problems(config: Config) -> Iterator[str]:
+    size = grid_size(config)
+    runs = size * len(config.fps) * 2 * config.repeats
+    if size > MOST_BLOCKS:
+        axes = [len(config.models), len(config.strategies), len(config.cpu_pct), len(config.mem_pct)]
+        yield (
+            f"models × strategies × cpu_pct × mem_pct: {' × '.join(map(str, axes))} = {size} blocks; a grid may have "
+            f"{MOST_BLOCKS} at most, before `exclude`. Take fewer values, or several configs with a `results` each"
+        )
+    elif runs > MOST_RUNS:
+        yield (
+            f"fps × repeats: {size} blocks × {len(config.fps)} frame rates × 2 directions × {config.repeats} repeats = "
+            f"{runs} runs; a grid may have {MOST_RUNS} at most, which takes weeks. Take fewer values or repeats"
+        )
+
+
+class Range(NamedTuple):
+    """What a number may be: from `least`, or only above it, up to `most`; never infinite."""
+
+    least: float
+    most: float = math.inf
+    above: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Say whether a value is one of them."""
+        return self.least <= value <= self.most and value != math.inf and not (self.above and value == self.least)
+
+    @property
+    def words(self) -> str:
+        """What must be so, after *must*."""
+        if self.above:
+            upper = "be finite" if self.most == math.inf else f"up to {self.most:.0f}"
+            return f"lie above {self.least:g} and {upper}"
+        if self.most == math.inf:
+            return "be finite and not negative"
+        return f"lie between {self.least:g} and {self.most:.0f}"
+
+
+COUNT, POSITIVE, PERCENT = Range(1, MOST), Range(0, above=True), Range(0, 100, above=True)
+
+
 def _range_problems(config: Config) -> Iterator[str]:
-    for key, values in _above_zero(config).items():
-        if not values or not all(0 < value < math.inf for value in values):
-            yield f"{key}: must hold finite values above 0, found {list(values)}"
+    for key, (values, allowed) in _ranges(config).items():
+        if not values:
+            yield f"{key}: must hold at least one value"
+        bad = [f"{value:.12g}" for value in values if not allowed.holds(value)]
+        if bad:
+            yield f"{key}: must {allowed.words}, found {', '.join(bad)}"
     if config.network.speeds_mbps[0] == config.network.speeds_mbps[1]:
         yield "network.speeds_mbps: the two speeds must differ"
-    for key, (value, limit) in _from_zero(config).items():
-        if not 0 <= value <= limit or value == math.inf:
-            range_ = "be finite and not negative" if limit == math.inf else f"lie between 0 and {limit:.0f}"
-            yield f"{key}: must {range_}, found {value:g}"
-
-
-def _level_problems(config: Config) -> Iterator[str]:
     for key in ("cpu_pct", "mem_pct"):
-        if not getattr(config, key):
-            yield f"{key}: must hold at least one value"
         for value in getattr(config, key):
-            if not 0 < value <= 100:  # noqa: PLR2004 - per cent
-                yield f"{key}: must lie above 0 and up to 100, found {value:g}"
-            elif not PLAIN_PERCENT.fullmatch(f"{value:g}") or float(f"{value:g}") != value:
+            plain = PLAIN_PERCENT.fullmatch(f"{value:g}") and float(f"{value:g}") == value
+            if PERCENT.holds(value) and not plain:
                 yield f"{key}: {value!r} has more digits than a folder's name keeps; round it"
 
 
-def _above_zero(config: Config) -> dict[str, Sequence[float]]:
-    return {
-        "repeats": [config.repeats],
-        "fps": config.fps,
-        "network.speeds_mbps": config.network.speeds_mbps,
-        "deadline_ms": [config.deadline_ms],
-        "queue_limit": [config.queue_limit],
-        "repartition_timeout_s": [config.repartition_timeout_s],
-    }
-
-
-def _from_zero(config: Config) -> dict[str, tuple[float, float]]:
-    """Return what may be 0, with the most that it may be."""
+def _ranges(config: Config) -> dict[str, tuple[Sequence[float], Range]]:
     tolerances: dict[str, float] = msgspec.structs.asdict(config.tolerances)
     return {
-        "network.delay_ms": (config.network.delay_ms, math.inf),
-        "windows.before_s": (config.windows.before_s, math.inf),
-        "windows.after_s": (config.windows.after_s, math.inf),
-        "windows.warmup_frames": (config.windows.warmup_frames, MOST),
-        "repeats": (config.repeats, MOST),
-        "seed": (config.seed, 2**32 - 1),
-        **{f"tolerances.{key}": (value, math.inf) for key, value in tolerances.items()},
+        "repeats": ([config.repeats], COUNT),
+        "fps": (config.fps, POSITIVE),
+        "network.speeds_mbps": (config.network.speeds_mbps, POSITIVE),
+        "network.delay_ms": ([config.network.delay_ms], Range(0)),
+        "deadline_ms": ([config.deadline_ms], POSITIVE),
+        "queue_limit": ([config.queue_limit], COUNT),
+        "repartition_timeout_s": ([config.repartition_timeout_s], POSITIVE),
+        "windows.before_s": ([config.windows.before_s], Range(0)),
+        "windows.after_s": ([config.windows.after_s], Range(0)),
+        "windows.warmup_frames": ([config.windows.warmup_frames], Range(0, MOST)),
+        "seed": ([config.seed], Range(0, 2**32 - 1)),
+        "profile.repetitions": ([config.profile.repetitions], COUNT),
+        "profile.frames": ([config.profile.frames], COUNT),
+        "bench.rounds": ([config.bench.rounds], COUNT),
+        "bench.burst_s": ([config.bench.burst_s], Range(0, MOST)),
+        "bench.burst_changes": ([config.bench.burst_changes], Range(0, MOST)),
+        **{f"tolerances.{key}": ([value], Range(0)) for key, value in tolerances.items()},
+        "cpu_pct": (config.cpu_pct, PERCENT),
+        "mem_pct": (config.mem_pct, PERCENT),
     }
-
-
-def _partition_problems(config: Config, name: str, model: ModelConfig) -> Iterator[str]:
-    if model.partition == "paper":
-        if name not in PAPER_POINTS:
-            known = ", ".join(PAPER_POINTS)
-            yield (
-                f"models.{name}.partition: the paper names no points for this model (only for {known}); "
-                "map each speed to a layer, for example {20: input, 5: output}"
-            )
-        elif set(config.network.speeds_mbps) != set(PAPER_POINTS[name]):
-            yield (
-                f"models.{name}.partition: the paper names points for 20 and 5 Mbit/s only; "
-                "map each of your speeds to a layer"
-            )
-        return
-    for speed in config.network.speeds_mbps:
-        if speed not in model.partition:
-            yield f"models.{name}.partition: no point for {speed:g} Mbit/s"
 
 
 def _exclusion_problems(config: Config) -> Iterator[str]:
-    grid = every_block(config)
     for index, entry in enumerate(config.exclude):
         unknown = list(_unknown_values(config, entry, f"exclude[{index}]"))
         yield from unknown
         if not entry.given():
             yield f"exclude[{index}]: would leave out everything; give at least one of {', '.join(AXES)}"
-        elif not unknown and not any(is_excluded(block, entry) for block in grid):
+        elif not all(entry.given().values()):
             yield f"exclude[{index}]: matches no block; give each key a value, or leave the key out"
-    if config.exclude and grid and not blocks(config):
-        yield f"exclude: leaves out all {len(grid)} blocks; nothing would be measured. Remove an entry"
+    size = grid_size(config)
+    if config.exclude and size and not blocks(config):
+        yield f"exclude: leaves out all {size} blocks; nothing would be measured. Remove an entry"
 
 
 def _unknown_values(config: Config, entry: Exclusion, path: str) -> Iterator[str]:

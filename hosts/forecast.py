@@ -7,39 +7,49 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
-from hosts.grid import Block, blocks
+from hosts.grid import Block, blocks, profiled_levels
 from hosts.past import Past, measured
+from hosts.past_profiles import PastProfile, profiled
 from hosts.testbed.sizes import size_memory
+from workers.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hosts.config import Config
+    from hosts.grid import Level
     from hosts.inventory import Inventory
 
 # Rules of thumb (s) at full CPU availability, seen on two cores with MobileNetV2. What a strategy does to move the
 # cut is work for the CPU and takes longer with less of it; of the rest about half is.
-SETUP_S = 7.0
+SETUP_S = 6.0
 MEMORY_STRESS_S = 14.0  # to take all of an edge's memory; a part of it takes as much less
 TEARDOWN_S = 0.6
 BETWEEN_S = 0.6  # Snakemake ends one job and starts the next
-RUN_OVERHEAD_S = 1.0  # frames that are on their way, shaping, probing the link
+RUN_OVERHEAD_S = 0.7  # frames that are on their way, shaping, probing the link
 REPARTITION_S = {
-    "pause-resume": 1.8,
+    "pause-resume": 1.4,
     "pause-resume-inprocess": 1.0,
     "switch-a1": 0.0,
     "switch-a2": 0.0,
-    "switch-b1": 2.9,  # more than the baseline: on one CPU the old pipeline serves meanwhile
-    "switch-b2": 1.0,
+    "switch-b1": 2.2,  # more than the baseline: on one CPU the old pipeline serves meanwhile
+    "switch-b2": 0.6,
+    "switch-hot": 0.0,
+    "switch-warm": 0.2,
 }
 OTHER_STRATEGY_S = 2.0
 INFEASIBLE_S = 7.0
 HEAVIER = {"vgg19": 1.1}  # the same of another model, as a multiple; and where it differs by strategy
 HEAVIER_FOR = {("vgg19", "switch-b1"): 2.2, ("vgg19", "switch-b2"): 1.25}
 
+# Of a profile: two parts that are work for the CPU, timing layers and parts and sending frames, and the link's share.
+PROFILE_WORK_S = {"vgg19": 70.0}
+OTHER_PROFILE_WORK_S = 12.0
+PROFILE_FRAMES_S = 15.0
+
 # What the pipelines of a model take on the edge (MB), for those that keep one, and how many others have at once.
 NEEDED_MB = {"vgg19": 720.0, "mobilenetv2": 130.0}
-PIPELINES = {"switch-a1": 2, "switch-b1": 2}
+PIPELINES = {"switch-a1": 2, "switch-b1": 2, "switch-warm": 2}
 
 
 class Split(NamedTuple):
@@ -67,6 +77,34 @@ class Expected(NamedTuple):
     split: Split
     likes: int
     fits: bool
+
+
+class ExpectedProfile(NamedTuple):
+    """A profile to be made: how long it should take, by how many like it (0: a guess)."""
+
+    level: Level
+    total_s: float
+    likes: int
+
+
+def forecast_profiles(config: Config, past: Sequence[PastProfile]) -> list[ExpectedProfile]:
+    """Return what to expect of every profile that the config wants and that is not there yet, in their order. Pure."""
+    done = profiled(config, past)
+    return [_expected_profile(level, past) for level in profiled_levels(config) if level not in done]
+
+
+def _expected_profile(level: Level, past: Sequence[PastProfile]) -> ExpectedProfile:
+    likes = [record for record in past if record.model == level.model and record.status is Status.OK]
+    ratios = [like.duration_s / profile_rule_of_thumb(like.level) for like in likes]
+    return ExpectedProfile(level, profile_rule_of_thumb(level) * (median(ratios) if ratios else 1.0), len(likes))
+
+
+def profile_rule_of_thumb(level: Level) -> float:
+    """Return the time of a profile (s), as nobody knows better."""
+    slower = (1.0 + 100.0 / level.cpu_pct) / 2  # the cloud's half is as fast as ever
+    work_s = PROFILE_WORK_S.get(level.model, OTHER_PROFILE_WORK_S)
+    stress_s = MEMORY_STRESS_S * (1.0 - level.mem_pct / 100.0)
+    return SETUP_S + stress_s + work_s * slower + PROFILE_FRAMES_S + TEARDOWN_S + BETWEEN_S
 
 
 def forecast(config: Config, past: Sequence[Past], edge_mb: float | None) -> list[Expected]:

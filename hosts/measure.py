@@ -6,139 +6,164 @@ yet, it is made for the duration.
 
 from __future__ import annotations
 
-import argparse
-import io
 import sys
-import tarfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from hosts import config as configs
 from hosts import inventory as inventories
-from hosts.block import BlockMeasurement, Result, run_specs
-from hosts.deploy import deploy_tree, deploy_workers
-from hosts.errors import ConfigError, HostsError, RemoteError
-from hosts.facts import gather
+from hosts.block import BlockMeasurement, Result, Seconds, run_row, run_specs
+from hosts.errors import ConfigError, RemoteError
 from hosts.forecast import edge_memory_mb
 from hosts.grid import Block, blocks
-from hosts.inventory import ROLES
-from hosts.lease import lease
+from hosts.hot import hot_points
+from hosts.job import make_empty, make_parser, model_facts, read_stored, run_job, write_record
+from hosts.notice import detection
 from hosts.past import past_blocks
-from hosts.points import points_by_speed
+from hosts.past_profiles import read_profile
+from hosts.points import needs_profile, points_by_speed
 from hosts.progress import Progress, grid_progress
 from hosts.provenance import current_commit
 from hosts.session import RunSpec, Session
-from hosts.setup_orders import Site
-from hosts.ssh import connect
-from hosts.workbench import testbed_for
-from workers.errors import PartitionError
+from hosts.stage import fetch_logs, staged
 from workers.messages import PROTOCOL_VERSION
 from workers.partition import resolve
 from workers.records import SCHEMA_VERSION, BlockRecord, Status
-from workers.store import Stored, StoredModel
+from workers.store import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hosts.burst import Limits
     from hosts.config import Config
-    from hosts.connection import Connection
-    from hosts.inventory import Inventory
-    from workers.records import RunRecord
+    from workers.detection import Detection
+    from workers.partition import PartitionPoint
+    from workers.records import ProfileRecord, RunRecord
 
-USER_ERROR = 2
-INTERRUPTED = 130
+RECORD = "run.json"
+
+
+class _Sessions(NamedTuple):
+    """What the sessions of a block have in common; see `hosts.session.Session`."""
+
+    frame_shape: tuple[int, int]
+    detection: Detection | None
+    hot: dict[int, str]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, measure, and return an exit status: 2 for the user's mistakes."""
-    parser = argparse.ArgumentParser(prog="python -m hosts.measure", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="the experiment's config")
-    parser.add_argument("--model", required=True, help="a model of the config")
+    parser = make_parser("python -m hosts.measure", __doc__)
     parser.add_argument("--strategy", required=True, help="a strategy of the config")
-    parser.add_argument("--cpu", type=float, default=100.0, help="CPU availability in percent")
-    parser.add_argument("--mem", type=float, default=100.0, help="memory availability in percent")
-    parser.add_argument("--stored", type=Path, required=True, help="file holding what workers.store printed")
-    parser.add_argument("--out", type=Path, required=True, help="the block's folder")
+    parser.add_argument(
+        "--profile", type=Path, help="profile.json of the model's highest availability, for `partition: optimal`"
+    )
     arguments = parser.parse_args(argv)
-    try:
+
+    def job() -> str:
         config = configs.load(arguments.config)
         block = Block(arguments.model, arguments.strategy, arguments.cpu, arguments.mem)
         if block not in blocks(config):
             raise ConfigError(f"{arguments.config}: its grid has no block {block.folder}")
-        record = measure(config, block, arguments.stored, arguments.out)
-    except (HostsError, PartitionError) as error:
-        print(error, file=sys.stderr)
-        return USER_ERROR
-    except OSError as error:
-        print(f"{arguments.out}: {error}. Mend this and run again: blocks that are measured stay", file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        print("interrupted; the hosts put themselves back, and a new run measures this block again", file=sys.stderr)
-        return INTERRUPTED
-    past = past_blocks(Path(config.results), config.models)
-    left = grid_progress(config, past, edge_memory_mb(inventories.load(Path(config.inventory))))
-    print(f"{block.folder}: {summary(record)}; {left}", file=sys.stderr)
-    return 0
+        profile = read_profile(arguments.profile) if arguments.profile is not None else None
+        record = measure(config, block, arguments.stored, arguments.out, profile)
+        past = past_blocks(Path(config.results), config.models)
+        left = grid_progress(config, past, edge_memory_mb(inventories.load(Path(config.inventory))))
+        return f"{block.folder}: {summary(record)}; {left}"
+
+    return run_job(job, arguments.out)
 
 
-def measure(config: Config, block: Block, stored_path: Path, out: Path) -> BlockRecord:
-    """Measure a block and write its folder; `run.json` comes last and atomically."""
+def measure(
+    config: Config,
+    block: Block,
+    stored_path: Path,
+    out: Path,
+    profile: ProfileRecord | None = None,
+    limits: Limits | None = None,
+) -> BlockRecord:
+    """Measure a block and write its folder; `run.json` comes last and atomically.
+
+    `profile` is that of the model's highest availability, needed where the config wants the best points. With
+    `limits` a burst of changes follows the last run.
+    """
     began, began_utc = time.monotonic(), datetime.now(UTC)
-    inventory = inventories.load(Path(config.inventory))
-    stored = _read_stored(stored_path)
-    model = StoredModel.read(Path(stored.path))
-    wanted = points_by_speed(config, block.model)
+    folder = Path(read_stored(stored_path).path)
+    model = StoredModel.read(folder)
+    wanted = points_by_speed(config, block.model, profile)
     points = {speed: resolve(model.points, point).index for speed, point in wanted.items()}
     specs = run_specs(config, points)
-    with ExitStack() as stack:
-        stack.enter_context(testbed_for(inventory))
-        connections = _connect(inventory, stack)
-        stack.enter_context(lease(connections["edge"]))
-        with ThreadPoolExecutor(1) as beside:
-            gathered = beside.submit(_gather, inventory, connections)
-            sites = _deploy(inventory, connections, Path(stored.path), began_utc)
-            host_facts = gathered.result()
-        _empty(out)  # only now: hosts that cannot be had must not cost the block as it was measured before
+    reason = nothing_to_repartition(config, block.model, model.points, points)
+    host_facts: dict[str, dict[str, Any]] = {}
+    if reason is not None:
+        make_empty(out, RECORD)
+        result = _not_measured(config, block, specs, reason)
+    else:
+        by_itself = detection(config, block.model, model.points, profile)
+        shape = (model.input_shape[0], model.input_shape[1])
+        hot = hot_points(config, block.model, model.points, points.values())
+        sessions = _Sessions(shape, by_itself, hot)
+        result, host_facts = _measure_on_hosts(config, block, specs, folder, sessions, out, limits)
+    for name, text in result.agent_logs.items():
+        (out / f"{name}.log").write_text(text)
+    record = _record(config, block, specs, result, model, host_facts, began_utc, time.monotonic() - began)
+    write_record(record, out / RECORD)
+    return record
+
+
+def _measure_on_hosts(
+    config: Config,
+    block: Block,
+    specs: list[RunSpec],
+    folder: Path,
+    sessions: _Sessions,
+    out: Path,
+    limits: Limits | None,
+) -> tuple[Result, dict[str, dict[str, Any]]]:
+    """Return what came of the block, and what is known of the hosts; their logs are in `out`."""
+    began = time.monotonic()
+    inventory = inventories.load(Path(config.inventory))
+    with staged(inventory, folder, datetime.now(UTC)) as stage:
+        make_empty(out, RECORD)  # only now: hosts that cannot be had must not cost the block as it was measured before
         progress = Progress(block.folder, len(specs))
         result = BlockMeasurement(
             config,
             block,
             specs,
-            lambda: Session(
-                config,
-                inventory,
-                sites,
-                block,
-                (model.input_shape[0], model.input_shape[1]),
-            ),
+            lambda: Session(config, inventory, stage.sites, block, **sessions._asdict()),
             progress.run_ended,
+            limits,
         ).measure()
         result.seconds.setup += max(0.0, _time_unaccounted(began, result))
         gathering = time.monotonic()
-        _fetch_logs(sites, out)
+        fetch_logs(stage.sites, out)
         result.seconds.controller += time.monotonic() - gathering
-    for name, text in result.agent_logs.items():
-        (out / f"{name}.log").write_text(text)
-    record = _record(config, block, specs, result, model, host_facts, began_utc, time.monotonic() - began)
-    fresh = out / ".run.json"
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
-    fresh.replace(out / "run.json")
-    return record
+    return result, stage.facts
 
 
-def _read_stored(path: Path) -> Stored:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Stored)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Make it with: python -m workers.store") from error
-    except msgspec.DecodeError as error:
-        raise ConfigError(f"{path}: is not what workers.store prints ({error})") from error
+def nothing_to_repartition(
+    config: Config, model: str, points: Sequence[PartitionPoint], by_speed: Mapping[float, int]
+) -> str | None:
+    """Return why a block is not measured where the best point is the same at both speeds; None where it is not."""
+    if not needs_profile(config, model) or len(set(by_speed.values())) > 1:
+        return None
+    one, other = by_speed
+    name = resolve(points, by_speed[one]).name
+    return (
+        f"the best point is the same ({name}) at {one:g} and {other:g} Mbit/s: nothing to repartition; choose speeds "
+        "between which it changes (table break_points), or map each speed to a layer"
+    )
+
+
+def _not_measured(config: Config, block: Block, specs: Sequence[RunSpec], reason: str) -> Result:
+    """Return a row for every run that says why it was not measured."""
+    rows = [replace(run_row(config, block, spec), status=Status.INFEASIBLE, reason=reason) for spec in specs]
+    return Result(rows, Seconds(), {}, {}, {}, {}, {})
 
 
 def summary(record: BlockRecord) -> str:
@@ -150,71 +175,6 @@ def summary(record: BlockRecord) -> str:
         f"{ended} in {record.duration_s:.0f} s (set-up {phases.setup_s:.1f}, warm-up {phases.warmup_s:.1f}, "
         f"observation {phases.observation_s:.1f}, tear-down {phases.teardown_s:.1f} s)"
     )
-
-
-def _empty(out: Path) -> None:
-    """Remove what an earlier measurement of the block left, and nothing else."""
-    out.mkdir(parents=True, exist_ok=True)
-    for role in ROLES:
-        for stale in (*out.glob(f"{role}-*.jsonl"), *out.glob(f"{role}-*.log")):
-            stale.unlink()
-    (out / "run.json").unlink(missing_ok=True)
-
-
-def _connect(inventory: Inventory, stack: ExitStack) -> dict[str, Connection]:
-    with ThreadPoolExecutor(len(ROLES)) as pool:
-        opened = pool.map(lambda role: connect(getattr(inventory, role)), ROLES)
-        return {role: stack.enter_context(connection) for role, connection in zip(ROLES, opened, strict=True)}
-
-
-def _deploy(
-    inventory: Inventory, connections: Mapping[str, Connection], model: Path, began: datetime
-) -> dict[str, Site]:
-    def deploy(role: str) -> Site:
-        host, connection = getattr(inventory, role), connections[role]
-        code = deploy_workers(connection, host)
-        base = code.rsplit("/", 1)[0]
-        folder = None
-        if role != "device":
-            folder = f"{base}/models/{model.name}"
-            deploy_tree(connection, model, folder)
-        logs = f"{base}/logs/{began:%Y%m%dT%H%M%S%f}"
-        connection.run(["mkdir", "-p", logs])
-        return Site(host, connection, code, logs, folder)
-
-    with ThreadPoolExecutor(len(ROLES)) as pool:
-        return dict(zip(ROLES, pool.map(deploy, ROLES), strict=True))
-
-
-def _gather(inventory: Inventory, connections: Mapping[str, Connection]) -> dict[str, dict[str, Any]]:
-    with ThreadPoolExecutor(len(ROLES)) as pool:
-        found = pool.map(lambda role: gather(connections[role], getattr(inventory, role)), ROLES)
-        return {role: msgspec.to_builtins(facts) for role, facts in zip(ROLES, found, strict=True)}
-
-
-def _fetch_logs(sites: Mapping[str, Site], out: Path) -> None:
-    """Fetch what the hosts logged and remove it there.
-
-    Raises:
-        RemoteError: logs could not be read. Rows without their logs would be worth nothing: there is no run.json then.
-    """
-    for site in sites.values():
-        as_root = ["sudo", "-n"] if site.host.sudo else []
-        packed = site.connection.run([*as_root, "tar", "-C", site.log_folder, "-cf", "-", "."])
-        if packed.status > 1:  # 1: a file grew while it was read
-            words = packed.stderr.decode(errors="replace").strip()
-            raise RemoteError(f"{site.host.label}: the logs in {site.log_folder} could not be read: {words}. Run again")
-        _save_logs(packed.stdout, out)
-        site.connection.run([*as_root, "rm", "-rf", site.log_folder])
-
-
-def _save_logs(packed: bytes, out: Path) -> None:
-    """Write the files of an archive into `out`, each by its bare name: a host does not choose where."""
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        for member in archive:
-            stream = archive.extractfile(member) if member.isfile() else None
-            if stream is not None:
-                (out / Path(member.name).name).write_bytes(stream.read())
 
 
 def _time_unaccounted(began: float, result: Result) -> float:
@@ -256,7 +216,7 @@ def _record(
         status=status,
         reason=reason,
         runs=tuple(sorted(result.runs, key=lambda run: run.run)),
-        model_facts=_model_facts(model),
+        model_facts=model_facts(model),
         config_hash=config.digest(block.model),
         commit=commit.commit,
         dirty=commit.dirty,
@@ -268,13 +228,8 @@ def _record(
         started_utc=began.isoformat(timespec="seconds"),
         duration_s=duration_s,
         stress=result.stress,
+        bursts=tuple(result.bursts),
     )
-
-
-def _model_facts(model: StoredModel) -> dict[str, Any]:
-    facts: dict[str, Any] = msgspec.to_builtins(model)
-    del facts["variables"]  # hundreds, and of no use to a reader
-    return facts
 
 
 if __name__ == "__main__":

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from hosts import inventory as inventories
 from hosts.config import Config, load
 from hosts.errors import HostsError
-from hosts.forecast import Expected, Split, edge_memory_mb, forecast
-from hosts.grid import blocks, every_block
+from hosts.forecast import Expected, ExpectedProfile, Split, edge_memory_mb, forecast, forecast_profiles
+from hosts.grid import blocks, grid_size, profiled_levels
+from hosts.models import refuse_unmakeable
+from hosts.partition_problems import listing
 from hosts.past import past_blocks
+from hosts.past_profiles import past_profiles
 from hosts.progress import in_words, listed
 from hosts.room import Room, rooms
 
@@ -29,6 +32,7 @@ REPORT_S = 15.0
 MODEL_MB = {"vgg19": 550.0}
 OTHER_MODEL_MB = 100.0
 REPORT_MB = 10.0
+PROFILE_MB = 1.0
 RUN_KB = 6.0
 FRAME_KB = 0.6
 
@@ -36,45 +40,62 @@ FRAME_KB = 0.6
 class Plan(NamedTuple):
     """Size of a grid: of `total` blocks, `left` are to be measured; `excluded` are no part of it.
 
-    `beside_s` is for models and the report; `rooms` are results and model store.
+    Of `profiles`, `profiles_left` are to be made. `beside_s` is for models and the report; `rooms` are results and
+    model store. `unmade` are the models that are not stored yet.
     """
 
     total: int
     excluded: int
     runs_a_block: int
     left: list[Expected]
+    profiles: int
+    profiles_left: list[ExpectedProfile]
     beside_s: float
     rooms: tuple[Room, ...]
+    unmade: tuple[str, ...]
 
     @property
     def left_s(self) -> float:
         """How long it should take from now on; nothing where nothing is left."""
-        return self.beside_s + sum(expected.split.total_s for expected in self.left)
+        return self.beside_s + self.profiles_s + sum(expected.split.total_s for expected in self.left)
+
+    @property
+    def profiles_s(self) -> float:
+        """How long the profiles should take that are left."""
+        return sum(expected.total_s for expected in self.profiles_left)
 
 
 def make_plan(config: Config) -> Plan:
     """Count what `config` would run, given what the results folder and the disks hold.
 
     Raises:
-        ConfigError: the inventory cannot be used.
+        ConfigError: the inventory cannot be used, or a model that is to be made has no file that can be read.
     """
     results = Path(config.results)
     edge_mb = edge_memory_mb(inventories.load(Path(config.inventory)))
     left = forecast(config, past_blocks(results, config.models), edge_mb)
-    unmade = {
-        expected.block.model for expected in left if not (results / "models" / f"{expected.block.model}.json").exists()
-    }
+    profiles_left = forecast_profiles(config, past_profiles(results, config.models))
+    models = {expected.block.model for expected in left} | {expected.level.model for expected in profiles_left}
+    unmade = tuple(
+        model for model in config.models if model in models and not (results / "models" / f"{model}.json").exists()
+    )
+    refuse_unmakeable(config, unmade)
     runs = len(config.fps) * 2 * config.repeats
     total = len(blocks(config))
     return Plan(
         total=total,
-        excluded=len(every_block(config)) - total,
+        excluded=grid_size(config) - total,
         runs_a_block=runs,
         left=left,
-        beside_s=REPORT_S + MODEL_S * len(unmade) if left else 0.0,
+        profiles=len(profiled_levels(config)),
+        profiles_left=profiles_left,
+        beside_s=REPORT_S + MODEL_S * len(unmade) if models else 0.0,
         rooms=rooms(
-            results, _results_mb(config, left, runs), sum(MODEL_MB.get(name, OTHER_MODEL_MB) for name in unmade)
+            results,
+            _results_mb(config, left, runs) + PROFILE_MB * len(profiles_left),
+            sum(MODEL_MB.get(name, OTHER_MODEL_MB) for name in unmade),
         ),
+        unmade=unmade,
     )
 
 
@@ -99,24 +120,47 @@ def describe(config: Config, plan: Plan) -> list[str]:
     left_out = f", {plan.excluded} left out by `exclude`" if plan.excluded else ""
     rates, repeats = _counted(config.fps, "frame rate"), _counted(range(config.repeats), "repeat")
     measured = _counted(range(plan.total - len(plan.left)), "block")
+    if plan.profiles:
+        measured += f" and {_counted(range(plan.profiles - len(plan.profiles_left)), 'profile')}"
     lines = [
         f"{_counted(range(plan.total), 'block')}, {plan.total * plan.runs_a_block} runs: {axes}{left_out}",
         f"each block: {rates} × 2 directions × {repeats} = {plan.runs_a_block} runs",
         f"measured already: {measured}; the others take about {in_words(plan.left_s)}",
     ]
-    if plan.left:
+    if plan.profiles:
+        lines.insert(2, f"before them {_counted(range(plan.profiles), 'profile')}: {_profiled(config)}")
+    if plan.left or plan.profiles_left:
         lines += _expectations(plan)
+    lines += _unchecked_points(config, plan.unmade)
     lines += [
         f"{room.folder}: about {room.needed_mb:.0f} MB needed, {room.free_mb / 1e3:.0f} GB free" for room in plan.rooms
     ]
     return lines
 
 
+def _unchecked_points(config: Config, unmade: Sequence[str]) -> list[str]:
+    """Return for which models it is not known yet whether they can be cut where the config says."""
+    models = {name: config.models[name] for name in unmade}
+    return [
+        f"points of {name} are checked once the model is stored: {listing(model.source or name)} lists them"
+        for name, model in models.items()
+        if not isinstance(model.partition, str)
+    ]
+
+
+def _profiled(config: Config) -> str:
+    return listed([level.folder for level in profiled_levels(config)])
+
+
 def _expectations(plan: Plan) -> list[str]:
     """Return how the time splits, how much of it is a guess, and which blocks should not fit into memory."""
-    split = Split(*(sum(parts) for parts in zip(*(expected.split for expected in plan.left), strict=True)))
-    guessed = sum(not expected.likes for expected in plan.left)
+    nothing = Split(0.0, 0.0, 0.0, 0.0)
+    splits = zip(nothing, *(expected.split for expected in plan.left), strict=True)
+    split = Split(*(sum(parts) for parts in splits))
+    likes = [block.likes for block in plan.left] + [profile.likes for profile in plan.profiles_left]
+    guessed = sum(not count for count in likes)
     parts = {
+        "profiles": plan.profiles_s,
         "set-up": split.setup_s,
         "warm-up": split.warmup_s,
         "runs": split.runs_s,
@@ -124,8 +168,8 @@ def _expectations(plan: Plan) -> list[str]:
         "models and report": plan.beside_s,
     }
     lines = [
-        "of that " + ", ".join(f"{name} {in_words(seconds)}" for name, seconds in parts.items()),
-        f"known from blocks like them: {len(plan.left) - guessed}; guessed by rules of thumb: {guessed}",
+        "of that " + ", ".join(f"{name} {in_words(seconds)}" for name, seconds in parts.items() if seconds),
+        f"known from others like them: {len(likes) - guessed}; guessed by rules of thumb: {guessed}",
     ]
     tight = [expected.block.folder for expected in plan.left if not expected.fits]
     if tight:
@@ -154,6 +198,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     print("\n".join(describe(config, plan)))
     if arguments.blocks:
+        for profile in plan.profiles_left:
+            print(f"profile {profile.level.folder}  {in_words(profile.total_s)}")
         for expected in plan.left:
             print(f"{expected.block.folder}  {in_words(expected.split.total_s)}")
     return 0

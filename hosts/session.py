@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 
+from hosts import notice
 from hosts.agents import AgentClient, AgentSilent, Expected
 from hosts.errors import AgentError
 from hosts.inventory import ROLES
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from hosts.grid import Block
     from hosts.inventory import Inventory
     from hosts.setup_orders import Site
-    from workers.records import ClockOffset
+    from workers.detection import Detection
+    from workers.records import Change, ClockOffset
 
 SETUP_TIMEOUT_S = 180.0  # to take gigabytes from a busy edge lasts
 DEPLOY_TIMEOUT_S = 300.0  # two pipelines one after the other, on a quarter of a CPU
@@ -63,7 +65,13 @@ class Measured(NamedTuple):
 
 
 class Session:
-    """The agents of one testbed. A failure of any of them raises AgentError; then open a new session."""
+    """The agents of one testbed. A failure of any of them raises AgentError; then open a new session.
+
+    Args:
+        detection: by which the edge notices a new network speed by itself; None: it is told.
+        keep_answers: whether the edge logs the logits of every answer.
+        hot: names, by index, of the points that a strategy that keeps any number of them ready is to keep.
+    """
 
     def __init__(
         self,
@@ -72,12 +80,18 @@ class Session:
         sites: Mapping[str, Site],
         block: Block,
         frame_shape: tuple[int, int],
+        detection: Detection | None = None,
+        keep_answers: bool = False,
+        hot: Mapping[int, str] | None = None,
     ) -> None:
         self._config = config
         self._inventory = inventory
         self._sites = sites
         self._block = block
         self._frame_shape = frame_shape
+        self._detection = detection
+        self._keep_answers = keep_answers
+        self._hot = hot or {}
         self._stack = ExitStack()
         self._agents: dict[str, AgentClient] = {}
         self._link: m.LinkMeasured | None = None
@@ -121,37 +135,46 @@ class Session:
         """Start serving at `spec`'s first speed and cut, and wait until the strategy is armed."""
         edge = self._agents["edge"]
         self._shape(0, spec.from_mbps)
-        edge.send(m.Deploy(spec.from_point, spec.to_point))
-        self._expect("edge", m.Rearmed, DEPLOY_TIMEOUT_S)
+        edge.send(m.Deploy(spec.from_point, spec.to_point, tuple(self._hot)))
+        armed = self._expect("edge", m.Rearmed, DEPLOY_TIMEOUT_S)
+        if armed.hot:
+            self.choices["hot_points"] = ", ".join(map(self._point, armed.hot))
+        if armed.cold:
+            self.choices["cold_points"] = "; ".join(f"{self._point(at)}: {why}" for at, why in armed.cold)
         self._link = self._probe(0)
 
     def warm_up(self, fps: float, frames: int) -> None:
         """Offer some frames that are never counted (run 0)."""
-        self._agents["device"].send(m.StartFrames(0, fps))
-        self._sleep(frames / fps)
-        self._stop_frames(0)
+        self.start_frames(0, fps)
+        self.wait(frames / fps)
+        self.stop_frames(0)
 
     def measure(self, spec: RunSpec) -> Measured:
         """Offer frames, change the network speed, await the repartition, offer on, and stop.
 
         Raises:
-            AgentError: a worker died or went silent.
+            AgentError: a worker died or went silent, or the edge did not notice the change, or one that was none.
         """
-        device, edge = self._agents["device"], self._agents["edge"]
+        edge = self._agents["edge"]
         if self._link is None:
             raise AgentError("a session measures only after deploy()")
         edge.discard(m.Rearmed)
         self._read_availability(spec.run)
         began = time.monotonic()
-        device.send(m.StartFrames(spec.run, spec.fps))
-        self._sleep(self._config.windows.before_s)
+        self.start_frames(spec.run, spec.fps)
+        self.wait(self._config.windows.before_s)
+        notice.refuse_wrong(edge, spec.from_mbps)
         self._shape(spec.run, spec.to_mbps)
-        edge.send(m.NetworkChanged(spec.run, spec.to_mbps, spec.to_point, spec.from_point))
+        if self._detection is None:
+            notice.tell(edge, spec)
+        else:
+            notice.await_notice(edge, self._expect, spec)
         repartitioned = self._expect("edge", m.Repartitioned, self._config.repartition_timeout_s)
-        self._sleep(self._config.windows.after_s)
+        self.wait(self._config.windows.after_s)
         while self._expect("edge", m.Rearmed, self._config.repartition_timeout_s).run != spec.run:
             pass  # an earlier run's: a standby that was lost is there again
-        frames = self._stop_frames(spec.run)
+        frames = self.stop_frames(spec.run)
+        notice.refuse_wrong(edge, spec.to_mbps)
         observed_s = time.monotonic() - began
         left = self._read_availability(spec.run)
         before, self._link = self._link, self._probe(spec.run)
@@ -163,11 +186,35 @@ class Session:
         clocks = clock_before, self.clocks
         return Measured(repartitioned, frames, before, self._link, left, lost, observed_s, *clocks)
 
+    def start_frames(self, run: int, fps: float) -> None:
+        """Offer frames as those of `run` until `stop_frames`."""
+        self._agents["device"].send(m.StartFrames(run, fps))
+
+    def change(self, change: Change) -> m.Repartitioned:
+        """Change the network speed and the cut, without a window of its own, and wait until the strategy has re-armed.
+
+        Raises:
+            AgentError: a worker died or went silent.
+        """
+        edge, timeout_s = self._agents["edge"], self._config.repartition_timeout_s
+        self._shape(change.run, change.to_mbps)
+        notice.tell(edge, change)
+        repartitioned = self._expect("edge", m.Repartitioned, timeout_s)
+        while self._expect("edge", m.Rearmed, timeout_s).run != change.run:
+            pass  # an earlier change's: a standby that was lost is there again
+        if repartitioned.run != change.run:
+            raise AgentError(f"edge: it spoke of run {repartitioned.run} while change {change.run} was made")
+        return repartitioned
+
+    def _point(self, index: int) -> str:
+        return f"{index} ({self._hot[index]})" if index in self._hot else str(index)
+
     def _read_availability(self, run: int) -> m.AvailabilityRead:
         self._agents["edge"].send(m.ReadAvailability(run))
         return self._expect("edge", m.AvailabilityRead, LINK_TIMEOUT_S)
 
-    def _stop_frames(self, run: int) -> m.FramesStopped:
+    def stop_frames(self, run: int) -> m.FramesStopped:
+        """Stop offering and wait until every frame of `run` has settled."""
         device = self._agents["device"]
         device.send(m.StopFrames(run))
         return self._expect("device", m.FramesStopped, self._config.deadline_ms / 1e3 + LINK_TIMEOUT_S)
@@ -182,7 +229,7 @@ class Session:
         edge.send(m.ProbeLink(run))
         return edge.expect(m.LinkMeasured, LINK_TIMEOUT_S)
 
-    def _sleep(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         """Let the observation window pass, but hear at once of an agent in trouble."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
@@ -220,7 +267,16 @@ class Session:
     def _set_up(self) -> None:
         keys: dict[str, m.KeyPair] = {role: transport.new_keys() for role in ROLES}
         delay_at_cloud = not self._agents["edge"].hello.netem
-        orders = SetUpOrders(self._config, self._inventory, self._sites, self._block, keys, delay_at_cloud)
+        orders = SetUpOrders(
+            self._config,
+            self._inventory,
+            self._sites,
+            self._block,
+            keys,
+            delay_at_cloud,
+            self._detection,
+            self._keep_answers,
+        )
         self._agents["cloud"].send(orders.cloud())
         self._agents["edge"].send(orders.edge())
         self._agents["device"].send(orders.device(*self._frame_shape))
@@ -229,7 +285,10 @@ class Session:
             self.choices |= {f"{role}_{key}": value for key, value in ready.choices.items()}
             if role == "edge":
                 self.stress = ready.stress
-        self.choices["delay"] = "delay line at the cloud" if delay_at_cloud else "netem at the edge"
+        self.choices["weights_memory"] = self._config.weights_memory
+        self.choices["detection"] = "estimated" if self._detection is not None else "notified"
+        by = "delay line at the cloud" if delay_at_cloud else "netem at the edge"
+        self.choices["delay"] = by if self._config.network.delay_ms else "none"
 
 
 def _finish(agent: AgentClient) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hosts.connection import Connection
     from hosts.grid import Block
     from hosts.inventory import Host, Inventory
+    from workers.detection import Detection
 
 TAIL_PORTS = 18
 
@@ -36,6 +37,8 @@ class SetUpOrders:
     Args:
         keys: a key pair a role.
         delay_at_cloud: whether the edge's kernel cannot delay packets, so that the cloud must.
+        detection: by which the edge notices a new network speed by itself; None: it is told.
+        keep_answers: whether the edge logs the logits of every answer.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class SetUpOrders:
         block: Block,
         keys: Mapping[str, m.KeyPair],
         delay_at_cloud: bool,
+        detection: Detection | None = None,
+        keep_answers: bool = False,
     ) -> None:
         self._config = config
         self._inventory = inventory
@@ -53,6 +58,8 @@ class SetUpOrders:
         self._block = block
         self._keys = keys
         self._delay_at_cloud = delay_at_cloud
+        self._detection = detection
+        self._keep_answers = keep_answers
         self._session = secrets.token_hex(3)
         self._probe_token = secrets.token_bytes(link.TOKEN_BYTES)
 
@@ -85,7 +92,7 @@ class SetUpOrders:
             data_address=cloud.data_address,
             edge_results_endpoint=f"tcp://{edge.cloud_side_address}:{edge.data_ports + 1}",
             edge_address=edge.cloud_side_address or edge.data_address,
-            delay_ms=self._config.network.delay_ms if self._delay_at_cloud else None,
+            delay_ms=(self._config.network.delay_ms or None) if self._delay_at_cloud else None,
             containers=_containers(cloud),
             place=self._place("cloud"),
         )
@@ -115,13 +122,15 @@ class SetUpOrders:
             mem_pct=self._block.mem_pct,
             containers=_containers(edge),
             place=self._place("edge"),
+            detection=self._detection,
+            keep_answers=self._keep_answers,
         )
 
     def _place(self, role: str) -> m.ModelPlace:
         folder = self._sites[role].model_folder
         if folder is None:
             raise AgentError(f"{role}: no model was deployed there")
-        return m.ModelPlace(self._block.model, folder)
+        return m.ModelPlace(self._block.model, folder, self._config.weights_memory)
 
 
 def _containers(host: Host) -> m.ContainerSetup:

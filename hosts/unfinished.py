@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hosts.grid import blocks
+from hosts.grid import blocks, profiled_levels
 from hosts.past import measured, past_blocks
+from hosts.past_profiles import past_profiles, profiled
 from hosts.progress import listed
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def leave_in_order(config: Config, page: Path, render: Sequence[str]) -> None:
-    """Say which blocks are missing and render the page from those there are; nothing where none is missing.
+    """Say which blocks and profiles are missing and render the page from those there are; nothing where none is.
 
     Args:
         config: the grid.
@@ -28,15 +29,24 @@ def leave_in_order(config: Config, page: Path, render: Sequence[str]) -> None:
     """
     results = Path(config.results)
     done = measured(config, past_blocks(results, config.models))
-    missing = [block for block in blocks(config) if block not in done]
-    if not missing:
+    made = profiled(config, past_profiles(results, config.models))
+    blocks_missing = [block.folder for block in blocks(config) if block not in done]
+    profiles_missing = [level.folder for level in profiled_levels(config) if level not in made]
+    if not blocks_missing and not profiles_missing:
         return
-    names = listed([block.folder for block in missing])
-    say(f"{len(missing)} of {len(missing) + len(done)} blocks are not measured: {names}")
-    if done:
-        say(f"rendering {page} from the {len(done)} that are; Ctrl-C leaves that out")
-        _render(page, render, [results / "runs" / block.folder / "run.json" for block in done])
+    _say_missing("blocks are not measured", blocks_missing, len(done))
+    _say_missing("models are not profiled", profiles_missing, len(made))
+    records = [results / "runs" / block.folder / "run.json" for block in done]
+    records += [results / "profiles" / level.folder / "profile.json" for level in made]
+    if records:
+        say(f"rendering {page} from the {len(records)} that are; Ctrl-C leaves that out")
+        _render(page, render, records)
     say("run the same command again to measure what is missing; blocks that are measured stay")
+
+
+def _say_missing(what: str, missing: Sequence[str], done: int) -> None:
+    if missing:
+        say(f"{len(missing)} of {len(missing) + done} {what}: {listed(missing)}")
 
 
 def say(line: str) -> None:

@@ -44,7 +44,7 @@ class Workbench:
         refuse_without(plan.rooms)
         results = Path(self._config.results)
         results.mkdir(parents=True, exist_ok=True)
-        self._lock = _take_lock(results / ".lock")
+        self._lock = take_lock(results / ".lock")
         # Jobs run this very Python, also where the venv's snakemake was called by its path.
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         # Jobs find the packages also where the working directory is another (snakemake --directory).
@@ -98,7 +98,12 @@ def testbed_is_up(name: str) -> bool:
     return False
 
 
-def _take_lock(path: Path) -> IO[str]:
+def take_lock(path: Path) -> IO[str]:
+    """Return the lock of a results folder, held until it is closed.
+
+    Raises:
+        HostsError: another process holds it.
+    """
     lock = path.open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

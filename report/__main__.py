@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def place_for(root: Path, out: Path) -> Path:
+    """Return the folder for ``tables/`` and ``figures/``: the results folder, or the page's where that is read-only."""
+    return root if os.access(root, os.W_OK) else out.parent
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the report of a results folder; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__)
@@ -27,14 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     root: Path = arguments.results
     try:
         results = load_results(root)
+        made_in = place_for(root, arguments.out)
         tables = build_tables(results)
-        write_tables(tables, root / "tables")
-        write_figures(tables, root / "figures", AskedGrid.from_config(results.config))
-        write_page(results, tables, arguments.out)
+        write_tables(tables, made_in / "tables")
+        write_figures(tables, made_in / "figures", AskedGrid.from_config(results.config))
+        write_page(results, tables, arguments.out, made_in)
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1
-    print(f"The report is {arguments.out}")
+    beside = "" if made_in == root else f"; {root} cannot be written, so tables and figures are in {made_in}"
+    print(f"The report is {arguments.out}{beside}")
     return 0
 
 

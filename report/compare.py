@@ -1,8 +1,8 @@
 """Compares the downtimes of two results folders: ``python -m report.compare RESULTS_A RESULTS_B``.
 
 Every model, strategy, direction and cell of CPU and memory availability that both have is a line: both medians
-with their 95 % intervals, and whether the intervals overlap. The exit status is 1 if any pair does not agree or
-there is nothing to compare, and 0 otherwise. Frame rates are pooled.
+with their 95 % intervals, and whether the intervals overlap. The exit status is 0 if they do, 1 if those of any pair do
+not, and 2 if a folder cannot be used or there is nothing to compare. Frame rates are pooled.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from report.cells import CellSummary
     from report.metrics.statistics import Interval
 
+AGREEING, DIFFERING, UNUSABLE = range(3)  # exit statuses
 Key = tuple[str, str, str, str]  # model, strategy, change of speed, cell
 
 
@@ -97,11 +98,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)
-        return 1
+        return UNUSABLE
     differing = sum(pair.agreement is Agreement.DIFFER for pair in pairs)
     print("\n".join([*(pair.text for pair in pairs), *lone]))
     print(f"{text.plural(len(pairs), 'cell')} compared: the intervals of {differing} do not overlap.")
-    return 1 if differing else 0
+    return DIFFERING if differing else AGREEING
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def decode(data: bytes, wanted: type[Wanted]) -> Wanted:
         UndecodableError: it is no JSON, of another shape, nested too deeply, or holds a number out of range.
     """
     try:
-        return msgspec.convert(_sound(msgspec.json.decode(data), DEEPEST), wanted)
+        return msgspec.convert(_sound(msgspec.json.decode(data), DEEPEST), wanted, str_keys=True)
     except RecursionError as error:
         raise UndecodableError(_TOO_DEEP) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

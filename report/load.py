@@ -9,14 +9,15 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from report.decode import UndecodableError, clean, decode, read
 from report.errors import NothingToReport, SchemaError
+from report.logs import duplicates_of, read_grouped, read_record
+from report.profiles import Profile, UnreadableProfile, load_profiles
 from workers.records import (
-    SCHEMA_VERSION,
     BlockRecord,
     DeviceFrame,
     EdgeFrame,
@@ -28,9 +29,6 @@ from workers.records import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-Row = TypeVar("Row", bound=msgspec.Struct)
-Grouped = dict[int, tuple[Row, ...]]
 
 WARM_UP_RUN = 0
 TIERS = ("edge", "cloud")
@@ -73,6 +71,8 @@ class Results:
     unreadable: tuple[UnreadableBlock, ...] = ()
     config: dict[str, Any] | None = None
     config_trouble: str | None = None
+    profiles: tuple[Profile, ...] = ()
+    unreadable_profiles: tuple[UnreadableProfile, ...] = ()
 
     @property
     def distinct(self) -> tuple[Block, ...]:
@@ -96,38 +96,30 @@ class RunLogs:
     memory: dict[str, tuple[MemorySample, ...]] = field(default_factory=dict)
 
 
-class _Versioned(msgspec.Struct):
-    schema_version: int
-    commit: str = "unknown"
-
-
 class _Tolerant(msgspec.Struct):
     """The part of a config that the tables compute with."""
 
     tolerances: dict[str, float] = {}
 
 
-class _DamagedLogError(Exception):
-    """A log that cannot be read; the text names file, line and cause."""
-
-
 def load_results(root: Path) -> Results:
-    """Find all measured blocks under ``root/runs`` and read their records.
+    """Find all measured blocks under ``root/runs`` and profiles under ``root/profiles``, and read their records.
 
     Raises:
-        NothingToReport: the folder is not there, or holds no ``run.json``.
+        NothingToReport: the folder is not there, or holds neither a ``run.json`` nor a ``profile.json``.
         SchemaError: no block can be read, and at least one is of another schema version.
     """
     if not root.is_dir():
         raise NothingToReport(
-            f"No results folder at {root}. Name the folder that the workflow wrote to (--results DIR), "
+            f"No results folder at {root}. Name the folder that the workflow wrote to, the config's `results`, "
             f"or measure first: snakemake --cores all"
         )
     paths = sorted((root / "runs").glob("*/*/*/run.json"))
-    if not paths:
+    profiles, unreadable_profiles = load_profiles(root)
+    if not (paths or profiles or unreadable_profiles):
         raise NothingToReport(
             f"{root} holds no measured block: no file matches {root}/runs/*/*/*/run.json. "
-            f"Measure first (snakemake --cores all), or name another folder with --results DIR."
+            f"Measure first (snakemake --cores all), or name another folder of results."
         )
     found = [_read_block(path, root) for path in paths]
     blocks = [block for block in found if isinstance(block, Block)]
@@ -135,16 +127,17 @@ def load_results(root: Path) -> Results:
     refused = [block for block in unreadable if block.other_version]
     if refused and not blocks:
         raise SchemaError(f"No block can be read ({len(unreadable)} found). {refused[0].reason}")
-    return Results(root, _duplicates_marked(blocks), unreadable, *read_config(root / "config.json"))
+    config, trouble = read_config(root / "config.json")
+    return Results(root, _duplicates_marked(blocks), unreadable, config, trouble, profiles, unreadable_profiles)
 
 
 def read_runs(block: Block) -> tuple[RunLogs, ...]:
     """Read all logs of a block and sort their rows by run; the warm-up is left out."""
     damages = [] if block.duplicate_of is None else [f"{block.duplicate_of} holds the same block, which counts instead"]
-    device = _read_grouped(block, "device-frames.jsonl", DeviceFrame, damages, required=True)
-    edge = _read_grouped(block, "edge-frames.jsonl", EdgeFrame, damages, required=True)
-    events = _read_grouped(block, "edge-events.jsonl", Event, damages, required=True)
-    cloud_events = _read_grouped(block, "cloud-events.jsonl", Event, damages)
+    device = read_grouped(block, "device-frames.jsonl", DeviceFrame, damages, required=True)
+    edge = read_grouped(block, "edge-frames.jsonl", EdgeFrame, damages, required=True)
+    events = read_grouped(block, "edge-events.jsonl", Event, damages, required=True)
+    cloud_events = read_grouped(block, "cloud-events.jsonl", Event, damages)
     memory = {tier: _read_memory(block, tier, damages) for tier in TIERS}
     times = Counter(record.run for record in block.record.runs)
 
@@ -169,40 +162,17 @@ def read_runs(block: Block) -> tuple[RunLogs, ...]:
 def _read_block(path: Path, root: Path) -> Block | UnreadableBlock:
     source = clean(path.parent.relative_to(root).as_posix())
     try:
-        return Block(_read_record(path), path.parent, source)
+        return Block(read_record(path, BlockRecord), path.parent, source)
     except UndecodableError as error:
         return UnreadableBlock(source, f"{source}/run.json cannot be read: {error}")
     except SchemaError as error:
         return UnreadableBlock(source, str(error), other_version=True)
 
 
-def _read_record(path: Path) -> BlockRecord:
-    data = read(path)
-    version = decode(data, _Versioned)
-    if version.schema_version != SCHEMA_VERSION:
-        raise SchemaError(
-            f"{path} was written with schema version {version.schema_version}, this report reads version "
-            f"{SCHEMA_VERSION}. Report it with the code that measured it (git checkout {version.commit}), "
-            f"or delete {path.parent} and measure the block again."
-        )
-    return decode(data, BlockRecord)
-
-
 def _duplicates_marked(blocks: list[Block]) -> tuple[Block, ...]:
     """Mark blocks measured once but found twice; the one in the folder that the workflow gives it counts."""
-    counting: dict[tuple[str, str, float, float], str] = {}
-    for block in sorted(blocks, key=lambda block: block.source != _home(block.record)):
-        counting.setdefault(_cell(block.record), block.source)
-    return tuple(
-        block
-        if counting[_cell(block.record)] == block.source
-        else replace(block, duplicate_of=counting[_cell(block.record)])
-        for block in blocks
-    )
-
-
-def _cell(record: BlockRecord) -> tuple[str, str, float, float]:
-    return record.model, record.strategy, record.cpu_pct, record.mem_pct
+    counting = duplicates_of((_home(block.record), block.source) for block in blocks)
+    return tuple(replace(block, duplicate_of=counting.get(block.source)) for block in blocks)
 
 
 def _home(record: BlockRecord) -> str:
@@ -221,40 +191,6 @@ def read_config(path: Path) -> tuple[dict[str, Any] | None, str | None]:
         return None, f"config.json cannot be used: {error}"
 
 
-def _read_grouped(
-    block: Block, name: str, row_type: type[Row], damages: list[str], *, required: bool = False
-) -> Grouped[Row]:
-    path = block.folder / name
-    if not path.exists():
-        if required:
-            damages.append(f"{block.source}/{name} is missing")
-        return {}
-    try:
-        rows = _read_log(path, f"{block.source}/{name}", row_type)
-    except _DamagedLogError as error:
-        damages.append(str(error))
-        return {}
-    grouped: dict[int, list[Row]] = {}
-    for row in rows:
-        grouped.setdefault(row.run, []).append(row)  # type: ignore[attr-defined] # every log's row has it
-    return {run: tuple(members) for run, members in grouped.items()}
-
-
 def _read_memory(block: Block, tier: str, damages: list[str]) -> tuple[MemorySample, ...]:
-    grouped = _read_grouped(block, f"{tier}-memory.jsonl", MemorySample, damages)
+    grouped = read_grouped(block, f"{tier}-memory.jsonl", MemorySample, damages)
     return tuple(sorted(itertools.chain(*grouped.values()), key=lambda sample: sample.at_ns))
-
-
-def _read_log(path: Path, shown: str, row_type: type[Row]) -> list[Row]:
-    """Read one log; a last line without its newline was cut by a kill and is left out."""
-    try:
-        whole, _, _ = read(path).rpartition(b"\n")
-    except UndecodableError as error:
-        raise _DamagedLogError(f"{shown} cannot be read: {error}") from error
-    rows: list[Row] = []
-    for number, line in enumerate(whole.split(b"\n") if whole else (), start=1):
-        try:
-            rows.append(decode(line, row_type))
-        except UndecodableError as error:
-            raise _DamagedLogError(f"{shown}, line {number} is damaged: {error}") from error
-    return rows

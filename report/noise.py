@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from report import text
 from report.scope import Cell
@@ -53,10 +53,9 @@ def noise_summaries(downtime: pd.DataFrame) -> list[NoiseSummary]:
 
 def _spreads(runs: pd.DataFrame) -> list[Spread]:
     found = []
-    scenarios = runs[_SCENARIO].drop_duplicates().astype(float).itertuples(index=False, name=None)
-    for scenario in scenarios:
-        group = runs[(runs[_SCENARIO] == list(scenario)).all(axis="columns")]
-        values = group["downtime_ms"].tolist()
+    by_scenario: Any = runs.groupby(_SCENARIO, sort=False)["downtime_ms"]
+    for scenario, group in by_scenario:
+        values = group.tolist()
         median = statistics.median(values)
         if len(values) > 1 and median > 0:
             range_ms = max(values) - min(values)

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,26 +19,46 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from report.answers import answer
 from report.asked import AskedGrid
 from report.claims import verdicts
+from report.downloads import address, downloads
 from report.errors import ReportError, TableError
 from report.figures import plots
+from report.figures.point_plots import point_plots
 from report.files import write_whole
 from report.load import load_results
 from report.reference import paper
 from report.scope import cells_of, described
+from report.summaries import models_of, strategies_of
 from report.svg import inline, width_of
 from report.tables import read_tables
-from report.theme import SPARE, STRATEGIES
-from report.view import conditions, downtime, efficiency, frames, memory, overview, provenance, runs, trust
+from report.theme import SPARE, STAGES, STRATEGIES, ordered, style
+from report.view import (
+    conditions,
+    detection,
+    downtime,
+    efficiency,
+    explore,
+    frames,
+    memory,
+    overview,
+    paper_points,
+    points,
+    provenance,
+    runs,
+    trust,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from report.downloads import Downloads
     from report.load import Results
     from report.tables import Tables
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_NAME = re.compile("[a-z0-9-]+")  # what may name a colour
 
 
 @dataclass(frozen=True)
@@ -50,8 +73,10 @@ class FigureView:
     empty: str | None
 
 
-def render(results: Results, tables: Tables, figures: dict[str, FigureView]) -> str:
-    """Return the page."""
+def render(
+    results: Results, tables: Tables, figures: dict[str, FigureView], offered: Downloads, to_results: str
+) -> str:
+    """Return the page; `to_results` leads from its folder to the results folder."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         undefined=StrictUndefined,
@@ -62,9 +87,12 @@ def render(results: Results, tables: Tables, figures: dict[str, FigureView]) -> 
     template = environment.get_template("page.html.j2")
     return template.render(
         paper=paper(),
-        palette=_palette(),
+        palette=_palette(tables),
         figures=figures,
+        downloads=offered,
+        **_explore(results, tables, to_results),
         **_overview(results, tables),
+        **_cut(results, tables),
         **_sections(tables, AskedGrid.from_config(results.config)),
         **_trust(tables),
         **_runs(results, tables),
@@ -100,19 +128,37 @@ def _figure_view(plot: Any, path: Path) -> FigureView:
     )
 
 
-def _palette() -> dict[str, tuple[str, str]]:
-    named = {name: (style.light, style.dark) for name, style in STRATEGIES.items()}
+def _palette(tables: Tables) -> dict[str, tuple[str, str]]:
+    """Return the colours that the page names, on light and on dark; strategies of ours have spare ones."""
+    shown = [name for name in strategies_of(tables.downtime) if _NAME.fullmatch(name)]
+    named = {name: (style(name).light, style(name).dark) for name in ordered([*STRATEGIES, *shown])}
     spare = {f"spare-{number}": (light, dark) for number, (light, dark, _) in enumerate(SPARE)}
-    return named | spare
+    stages = {f"stage-{name}": (of_stage.light, of_stage.dark) for name, of_stage in STAGES.items()}
+    return named | spare | stages
+
+
+def _explore(results: Results, tables: Tables, to_results: str) -> dict[str, Any]:
+    """Return the runs and the script that shows them. No other script may run: the page's policy names its hash."""
+    view = explore.explore_view(results, tables, to_results)
+    script = (_TEMPLATES / "explore.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return {
+        "explore": view,
+        "explore_data": Markup(view.data),  # noqa: S704 - JSON without <, > and &
+        "script": Markup(script),  # noqa: S704 - our own
+        "script_digest": digest,
+    }
 
 
 def _overview(results: Results, tables: Tables) -> dict[str, Any]:
     decided = verdicts(tables)
+    asked = AskedGrid.from_config(results.config)
+    models = sorted({*models_of(tables.downtime), *(asked.models if asked else ())})
     return {
         "lead": overview.lead(results, tables),
         "facts": overview.facts(results, tables),
         "warnings": overview.warnings(results, tables),
-        "verdicts": overview.verdict_views(decided),
+        "verdicts": overview.verdict_views(decided, models),
         "tally": overview.tally(decided),
     }
 
@@ -125,11 +171,28 @@ def _sections(tables: Tables, asked: AskedGrid | None) -> dict[str, Any]:
         "cells_grid": downtime.cells_grid(tables, asked),
         "parts_grid": downtime.parts_grid(tables),
         "differences": downtime.differences(tables),
+        "detection_grid": detection.detection_grid(tables),
         "memory_grid": memory.memory_grid(tables),
         "memory_notes": memory.memory_notes(tables),
         "frames_downtime": frames.frames_grid(tables, "downtime"),
         "frames_before": frames.frames_grid(tables, "before"),
         "frames_whole": frames.frames_grid(tables, "whole"),
+    }
+
+
+def _cut(results: Results, tables: Tables) -> dict[str, Any]:
+    asked = AskedGrid.from_config(results.config)
+    return {
+        "answer": answer(tables),
+        "cut_figures": [plot.name for plot in point_plots(tables, asked)],
+        "against_paper": paper_points.against_paper(tables),
+        "points_grid": points.points_grid(tables),
+        "breaks_grid": points.breaks_grid(tables),
+        "sweep_grid": points.sweep_grid(tables),
+        "errors_grid": points.errors_grid(tables),
+        "measured_best": points.measured_best(tables),
+        "measured_grid": points.measured_grid(tables),
+        "cut_holes": points.holes(results, tables, asked),
     }
 
 
@@ -170,10 +233,20 @@ def _provenance(results: Results) -> dict[str, Any]:
     }
 
 
-def write_page(results: Results, tables: Tables, out: Path) -> None:
-    """Render the page from tables and the figures' files, and write it."""
-    figures = figure_views(tables, results.root / "figures", AskedGrid.from_config(results.config))
-    page = render(results, tables, figures)
+def write_page(results: Results, tables: Tables, out: Path, made_in: Path | None = None) -> None:
+    """Render the page from tables and the figures' files, and write it.
+
+    Args:
+        results: where the raw logs lie.
+        tables: what was measured.
+        out: the page.
+        made_in: the folder that holds ``tables/`` and ``figures/``, where it is not the results folder.
+    """
+    home = made_in or results.root
+    figures = figure_views(tables, home / "figures", AskedGrid.from_config(results.config))
+    drawn = {name: figure.title for name, figure in figures.items() if figure.svg is not None}
+    offered = downloads(out, home / "tables", home / "figures", drawn)
+    page = render(results, tables, figures, offered, address(results.root, out.parent))
     write_whole(out, page.encode())
 
 

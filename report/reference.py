@@ -37,10 +37,19 @@ class PaperClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     where: str
 
 
+class PaperPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A best point in the paper: its number there, and the layer that we read it as."""
+
+    layer: int
+    name: str
+
+
 class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that the report compares with; strategies and claims by their ids."""
 
     source: str
+    speeds_mbps: tuple[float, ...]
+    partition_points: dict[str, dict[float, PaperPoint]]  # by model, by speed (Mbit/s)
     downtime: dict[str, PaperDowntime]
     memory: dict[str, PaperMemory]
     claims: dict[str, PaperClaim]

@@ -10,6 +10,7 @@ from report.metrics import downtime as dt
 from report.metrics import frames as fr
 from report.metrics.clocks import probes_of, shift_between
 from report.metrics.conditions import QUANTITIES, Tolerances, compare
+from report.metrics.detection import ESTIMATED, detection
 from report.metrics.memory import memory_use
 from report.metrics.statistics import wilson
 from report.metrics.validity import contradictions
@@ -78,6 +79,8 @@ def _downtime_row(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> dic
         gap = fr.service_gap(logs.device_frames, start_ns, end_ns, logs.record.deadline_ms, logs.record.fps)
         row["service_gap_ms"] = gap.ms if gap else None
         row["service_gap_is_lower_bound"] = gap.is_lower_bound if gap else None
+    if block.record.choices.get("detection") == ESTIMATED:
+        row |= asdict(detection(logs.record, logs.edge_events))
     return row | {"exit_code": logs.record.exit_code, "oom_kills": logs.record.oom_kills}
 
 

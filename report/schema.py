@@ -23,6 +23,7 @@ DOWNTIME_COLUMNS = (
     "service_gap_is_lower_bound",
     "service_gap_resolution_ms",
     "clock_bound_ms",
+    *("detection_ms", "noticed_mbps", "wrong_decisions"),
     "exit_code",
     "oom_kills",
     *PROVENANCE,
@@ -60,6 +61,59 @@ CLOCKS_COLUMNS = (
     *("host", "before_offset_us", "before_bound_us", "after_offset_us", "after_bound_us", "drift_us", "probed"),
     *ORIGIN,
 )
+TIMELINES_COLUMNS = (
+    *KEYS,
+    *("kind", "label", "tier", "frame", "point", "start_ms", "end_ms", "clock_bound_ms"),
+    *("from_point", "to_point", *ORIGIN),
+)
+_OF_PROFILE = ("cpu_pct", "mem_pct")
+_PROFILE_ORIGIN = ("source", "commit", "config_hash", "protocol_version")
+LAYERS_COLUMNS = (
+    *("model", "index", "name", "kind", "block", "output_bytes", "params", "flops"),
+    *("edge_ms", "edge_low_ms", "edge_high_ms", "edge_n", "cloud_ms", "cloud_low_ms", "cloud_high_ms", "cloud_n"),
+    *_OF_PROFILE,
+    *_PROFILE_ORIGIN,
+)
+PARTITION_POINTS_COLUMNS = (
+    *("model", "network_mbps", *_OF_PROFILE, "index", "name", "output_bytes"),
+    *("edge_ms", "transfer_ms", "cloud_ms", "total_ms"),
+    *("measured_edge_ms", "measured_transfer_ms", "measured_cloud_ms", "measured_total_ms"),
+    *(
+        "measured_total_low_ms",
+        "measured_total_high_ms",
+        "measured_total_n",
+        "queue_ms",
+        "clock_bound_ms",
+        "achieved_mbps",
+    ),
+    *("error_pct", "best", "why", "behind_ms", "behind_low_ms", "behind_high_ms", "behind_n", "sustainable_fps"),
+    *_PROFILE_ORIGIN,
+)
+BREAK_POINTS_COLUMNS = ("model", *_OF_PROFILE, "from_mbps", "to_mbps", "index", "name", *_PROFILE_ORIGIN)
+MOVES_COLUMNS = (
+    *("model", *_OF_PROFILE, "from_mbps", "to_mbps", "from_index", "from_name", "to_index", "to_name", "moves"),
+    *("loss_ms", "loss_low_ms", "loss_high_ms", "loss_n", "loss_pct"),
+    *_PROFILE_ORIGIN,
+)
+RATIO_SWEEP_COLUMNS = (
+    *("model", *_OF_PROFILE, "slow_mbps", "fast_mbps", "from_factor", "to_factor", "from_ratio", "to_ratio"),
+    *("slow_index", "slow_name", "fast_index", "fast_name", "moves"),
+    *("slowdown_loss_ms", "slowdown_loss_pct", "speedup_loss_ms", "speedup_loss_pct"),
+    *_PROFILE_ORIGIN,
+)
+PROFILE_PARTS_COLUMNS = (
+    *("model", *_OF_PROFILE, "tier", "index", "name"),
+    *("measured_ms", "measured_low_ms", "measured_high_ms", "measured_n", "sum_ms", "error_pct"),
+    *_PROFILE_ORIGIN,
+)
+PROFILES_COLUMNS = (
+    *("model", *_OF_PROFILE, "status", "reason", "delay_ms", "points", "repetitions", "edge_to_cloud"),
+    *("edge_whole_ms", "cloud_whole_ms", "edge_threads", "cloud_threads"),
+    *("parts_error_pct", "parts_error_worst_pct", "parts_n"),
+    *("prediction_error_pct", "prediction_error_worst_pct", "prediction_n"),
+    *("exit_code", "oom_kills", "started_utc", "duration_s", "timing_s"),
+    *_PROFILE_ORIGIN,
+)
 COLUMNS = {
     "downtime": DOWNTIME_COLUMNS,
     "frames": FRAMES_COLUMNS,
@@ -69,13 +123,23 @@ COLUMNS = {
     "memory_runs": MEMORY_RUNS_COLUMNS,
     "blocks": BLOCKS_COLUMNS,
     "clocks": CLOCKS_COLUMNS,
+    "timelines": TIMELINES_COLUMNS,
+    "layers": LAYERS_COLUMNS,
+    "partition_points": PARTITION_POINTS_COLUMNS,
+    "break_points": BREAK_POINTS_COLUMNS,
+    "moves": MOVES_COLUMNS,
+    "ratio_sweep": RATIO_SWEEP_COLUMNS,
+    "profile_parts": PROFILE_PARTS_COLUMNS,
+    "profiles": PROFILES_COLUMNS,
 }
 _TEXT = frozenset(
     (
         *("model", "strategy", "status", "window", "tier", "work"),
-        *("part", "additional_when", "initial_from", "reason", "note", "source"),
+        *("part", "label", "additional_when", "initial_from", "reason", "note", "source"),
         *("sources", "commit", "config_hash", "runtime", "started_utc", "choices"),
         *("host_facts", "out_of_tolerance", "not_measured", "stress", "host", "probed"),
+        *("name", "kind", "block", "why", "from_name", "to_name", "slow_name", "fast_name"),
+        *("edge_threads", "cloud_threads"),
     )
 )
 _WHOLE = frozenset(
@@ -83,11 +147,14 @@ _WHOLE = frozenset(
         *("repeat", "run", "session", "from_point", "to_point", "schema_version"),
         *("protocol_version", "n", "offered", "answered", "dropped", "dropped_paused"),
         *("dropped_busy", "dropped_late", "dropped_lost", "dropped_failed"),
-        *("exit_code", "oom_kills"),
+        *("exit_code", "oom_kills", "wrong_decisions", "frame", "point"),
+        *("index", "output_bytes", "params", "flops", "from_index", "to_index", "slow_index", "fast_index"),
+        *("edge_n", "cloud_n", "measured_n", "measured_total_n", "behind_n", "loss_n", "parts_n", "prediction_n"),
+        *("points", "repetitions"),
         *(f"runs_{status.value}" for status in Status),
     )
 )
-_FLAGS = frozenset({"dirty", "within_tolerance", "service_gap_is_lower_bound"})
+_FLAGS = frozenset({"dirty", "within_tolerance", "service_gap_is_lower_bound", "best", "moves"})
 
 
 def typed(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -46,9 +46,11 @@ def references(downtime: pd.DataFrame) -> dict[str, Cell]:
 
 def at_reference(table: pd.DataFrame, of_models: dict[str, Cell]) -> pd.DataFrame:
     """Return the rows of a table that were measured at their model's reference condition."""
-    levels = zip(table["model"].tolist(), table["cpu_pct"].tolist(), table["mem_pct"].tolist(), strict=True)
-    inside = [of_models.get(model) == Cell(cpu, mem) for model, cpu, mem in levels]
-    return table[np.array(inside, dtype=bool)]
+    inside = np.zeros(len(table), dtype=bool)
+    for model, cell in of_models.items():
+        there = (table["cpu_pct"] == cell.cpu_pct) & (table["mem_pct"] == cell.mem_pct)
+        inside |= (there & (table["model"] == model)).to_numpy(dtype=bool, na_value=False)
+    return table[inside]
 
 
 def cells_of(runs: pd.DataFrame) -> list[Cell]:

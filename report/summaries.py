@@ -81,6 +81,10 @@ class MemoryRow:
     additional_when: str
     total_mb: float
     n: int
+    rest_mb: float
+    rest_low_mb: float
+    rest_high_mb: float
+    peak_mb: float
     peak_low_mb: float
     peak_high_mb: float
     total_over_initial: float
@@ -243,7 +247,7 @@ def _frames_summary(model: str, strategy: str, setting: tuple[float, float], gro
 
 def _condition_summary(quantity: str, requested: float, group: pd.DataFrame) -> ConditionSummary:
     achieved = group[f"{quantity}_achieved"]
-    flagged = group["out_of_tolerance"].fillna("").str.split(", ")
+    flagged = group["out_of_tolerance"].value_counts()
     return ConditionSummary(
         quantity=quantity,
         requested=requested,
@@ -251,6 +255,6 @@ def _condition_summary(quantity: str, requested: float, group: pd.DataFrame) -> 
         smallest=float(achieved.min()),
         largest=float(achieved.max()),
         worst=max((float(value) - requested for value in achieved.dropna()), key=abs, default=math.nan),
-        outside=int(flagged.map(lambda names: quantity in names).sum()),
+        outside=sum(int(count) for names, count in flagged.items() if quantity in str(names).split(", ")),
         not_measured=int(achieved.isna().sum()),
     )

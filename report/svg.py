@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from report.theme import PAGE_COLOURS, SPARE, STRATEGIES
+from report.theme import PAGE_COLOURS, SPARE, STAGES, STRATEGIES
 
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 _ID = re.compile(r'\bid="([^"]+)"')
@@ -44,4 +44,5 @@ def width_of(svg: str) -> float:
 def _page_colours() -> dict[str, str]:
     strategies = {style.light: f"var(--{name})" for name, style in STRATEGIES.items()}
     spare = {light: f"var(--spare-{number})" for number, (light, _, _) in enumerate(SPARE)}
-    return PAGE_COLOURS | strategies | spare
+    stages = {style.light: f"var(--stage-{name})" for name, style in STAGES.items()}
+    return PAGE_COLOURS | strategies | spare | stages

@@ -85,6 +85,14 @@ def percent(share: float) -> str:
     return f"{points:.{0 if coarse else 1}f}{SPACE}%"
 
 
+def points(pct: float) -> str:
+    """Return a figure in percent: one decimal, from 10 on none, a true minus and no negative zero."""
+    if math.isnan(pct):
+        return NONE
+    decimals = 0 if round(abs(pct), 1) >= 10 else 1  # noqa: PLR2004
+    return f"{round(pct, decimals) + 0.0:,.{decimals}f}{SPACE}%".replace("-", "−")
+
+
 def rate(value: Rate) -> str:
     """Return a share of frames with its interval."""
     if math.isnan(value.rate):
@@ -92,9 +100,21 @@ def rate(value: Rate) -> str:
     return f"{percent(value.rate)} [{100 * value.low:.0f}, {100 * value.high:.0f}]"
 
 
+def more(share: float) -> str:
+    """Return a change as a signed percentage of what it is compared with, whole percent."""
+    if math.isnan(share):
+        return NONE
+    return f"{round(100 * share) + 0:+,d}{SPACE}%".replace("-", "−").replace("+0", "±0")
+
+
 def megabytes(value: float) -> str:
     """Return MB without decimals."""
-    return NONE if math.isnan(value) else f"{value:,.0f}"
+    return NONE if math.isnan(value) else f"{value:,.0f}".replace("-", "−")
+
+
+def size(count: int) -> str:
+    """Return the size of a file in kB, from 1 MB on in MB."""
+    return f"{count / 1e6:.1f}{SPACE}MB" if count >= 1e6 else f"{max(1, round(count / 1000))}{SPACE}kB"  # noqa: PLR2004
 
 
 def speed(mbps: float) -> str:

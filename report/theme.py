@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 INK = "#1b2027"
 MUTED = "#5b6470"
 RULE = "#d3d9e0"
+BAD = "#b3261e"  # nothing is served, a frame is lost
+OPEN = "#8a5a00"  # served, but not as it should be
 # How these colours are replaced where a figure stands in the page, which has a light and a dark look.
-PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)"}
+PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", BAD: "var(--bad)", OPEN: "var(--open)"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,24 @@ STRATEGIES = {
     "switch-a2": Style("Switching A2: standby, same container", "#2089c9", "#8fd0ff", "^"),
     "switch-b1": Style("Switching B1: new container", "#0a7a58", "#3ecf9f", "v"),
     "switch-b2": Style("Switching B2: same container", "#a8447f", "#ec8fc4", "P"),
+    "switch-hot": Style("Switching, hot points", "#5b4bb5", "#a99cf5", "X"),
+    "switch-warm": Style("Switching, warm container", "#57606a", "#b3bdc8", "*"),
 }
-SPARE = (("#5b4bb5", "#a99cf5", "X"), ("#57606a", "#b3bdc8", "*"), ("#7d4e2d", "#d9a27a", "h"))
+# Of strategies that are not the paper's, by a number made of their name: the same whatever else is shown.
+SPARE = (
+    ("#7d4e2d", "#d9a27a", "h"),
+    ("#8c2d4f", "#e58aa8", "p"),
+    ("#3f6b12", "#a3cf6b", "d"),
+    ("#0e6f78", "#5fc9d3", "<"),
+    ("#6d6200", "#d6c94a", ">"),
+)
+
+# What the latency of a frame consists of (Eq. 1), in the order in which it is spent.
+STAGES = {
+    "edge": Style("Edge", "#1d6fb8", "#62aeea", "s"),
+    "transfer": Style("Transfer", "#87919b", "#8b96a2", "s"),
+    "cloud": Style("Cloud", "#c4701b", "#eda356", "s"),
+}
 
 # Parts of the work: what the engine does in greys, what the application does in colours; on light and dark alike.
 PARTS = {
@@ -53,6 +71,7 @@ PARTS = {
     "assemble": "#2f9270",
     "build": "#7fae3f",
     "trace": "#2f80c2",
+    "instantiate": "#2f80c2",
     "first_inference": "#8a6fd1",
     "connect": "#bf4f8f",
 }

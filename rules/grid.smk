@@ -17,8 +17,7 @@ rule model:
         seed=EXPERIMENT.seed,
         store=str(MODEL_STORE),
         cuts=lambda wildcards: [
-            f"--cut={point}"
-            for point in points_by_speed(EXPERIMENT, wildcards.model).values()
+            f"--cut={point}" for point in known_cuts(wildcards.model)
         ],
     shell:
         "python -m workers.store {params.source:q} --weights {params.weights:q} --seed {params.seed}"
@@ -29,6 +28,7 @@ rule measure:
     """Measure one block on a leased testbed: all FPS, directions and repeats on warm hosts."""
     input:
         stored=f"{RESULTS}/models/{{model}}.json",
+        profile=deciding_profile,
         # Making a model takes all CPUs: on one machine it must be over before anything is measured.
         others=ancient(
             expand(f"{RESULTS}/models/{{model}}.json", model=EXPERIMENT.models)
@@ -47,7 +47,9 @@ rule measure:
         hosts=HOSTS_DIGEST,
         folder=subpath(output[0], parent=True),
         config=RESOLVED,
+        profile=lambda wildcards, input: [f"--profile={path}" for path in input.profile],
     shell:
         "exec setpriv --pdeathsig TERM python -m hosts.measure --config {params.config:q}"
         " --model {wildcards.model:q} --strategy {wildcards.strategy:q}"
-        " --cpu {wildcards.cpu} --mem {wildcards.mem} --stored {input.stored:q} --out {params.folder:q} 2> >(tee {log:q} >&2)"
+        " --cpu {wildcards.cpu} --mem {wildcards.mem} --stored {input.stored:q} --out {params.folder:q}"
+        " {params.profile:q} 2> >(tee {log:q} >&2)"

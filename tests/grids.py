@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.synthetic import RunSpec, Work, write_block
+from tests.synthetic_profiles import MeasuredSpec, ProfileSpec, mobilenetv2, vgg19, write_profile
 from workers.records import Conditions, Status
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def write_grid(root: Path, *, repeats: int = 6, levels: Levels | None = None) ->
             for cpu_pct in levels.cpu_pct:
                 for mem_pct in levels.mem_pct:
                     _write_cell(root, (model, strategy, cpu_pct, mem_pct), _runs(strategy, rng, repeats, levels))
+    write_profiles(root)
     config = {
         "models": {model: {} for model in levels.models},
         "strategies": STRATEGIES,
@@ -97,6 +99,30 @@ def write_grid(root: Path, *, repeats: int = 6, levels: Levels | None = None) ->
         "network": {"speeds_mbps": [20.0, 5.0], "delay_ms": 20.0},
     }
     (root / "config.json").write_text(json.dumps(config))
+
+
+def write_profiles(root: Path) -> None:
+    """Write profiles of both models: the edge much slower than the cloud, with half of the CPU twice as slow.
+
+    With 10 % of the memory VGG-19 does not fit; one profile is of another schema version.
+    """
+    deep, wide = vgg19(edge_gflops=70.0), mobilenetv2(edge_gflops=4.0, cloud_gflops=40.0)
+    of_deep, of_wide = _measured((1, 16, 17, 18, 22, 26)), _measured((1, 17, 35, 62, 63, 156))
+    write_profile(root, ProfileSpec(deep, of_deep, parts_at=(1, 12, 17, 22, 26), parts_stretch=0.97))
+    write_profile(root, ProfileSpec(vgg19(edge_gflops=35.0), parts_at=(17, 22)), cpu_pct=50)
+    write_profile(root, ProfileSpec(deep), mem_pct=50)
+    refused = {"status": Status.INFEASIBLE, "reason": OOM, "tiers": {}, "exit_code": 137, "oom_kills": 1}
+    write_profile(root, ProfileSpec(deep, overrides=refused), mem_pct=10)
+    write_profile(root, ProfileSpec(wide, of_wide, parts_at=(1, 35, 62, 156)), model="mobilenetv2")
+    write_profile(root, ProfileSpec(wide, overrides={"schema_version": 99}), model="mobilenetv2", cpu_pct=50)
+
+
+def _measured(points: tuple[int, ...]) -> tuple[MeasuredSpec, ...]:
+    return tuple(
+        MeasuredSpec(mbps, point, stretch=1 + 0.02 * place, jitter=0.04)
+        for mbps in (20, 5)
+        for place, point in enumerate(points)
+    )
 
 
 def _runs(strategy: str, rng: random.Random, repeats: int, levels: Levels) -> list[RunSpec]:

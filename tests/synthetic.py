@@ -75,6 +75,8 @@ class RunSpec:
     rest_mb: dict[str, float] = field(default_factory=lambda: {"edge": 700.0, "cloud": 900.0})
     peak_mb: dict[str, float] = field(default_factory=lambda: {"edge": 700.0, "cloud": 900.0})
     achieved: Conditions | None = None
+    noticed_ms: float | None = None  # set: the edge was not told, and noticed so long after the link had changed
+    wrong_ms: float | None = None  # then of its own accord it moved the cut, too
 
     @property
     def end_ms(self) -> float:
@@ -90,11 +92,18 @@ def edge_events(spec: RunSpec, run: int, t0_ns: int) -> list[Event]:
         return t0_ns + round(ms * MS)
 
     points = {"from_point": 16, "to_point": 21 if spec.moved else 16}
+    to_mbps = spec.to_mbps if spec.noticed_ms is None else 0.97 * spec.to_mbps
     events = [
         Event(run, at(-1500), EventKind.LINK_SET, {"mbps": spec.from_mbps, "delay_ms": 20.0, "took_ms": 3.0}),
         Event(run, at(-1400), EventKind.CHANGE_LEARNED, {"mbps": spec.from_mbps, **points}),
-        Event(run, t0_ns, EventKind.CHANGE_LEARNED, {"mbps": spec.to_mbps, **points}),
+        Event(run, t0_ns, EventKind.CHANGE_LEARNED, {"mbps": to_mbps, **points}),
     ]
+    if spec.noticed_ms is not None:
+        link = {"mbps": spec.to_mbps, "delay_ms": 20.0, "took_ms": 3.0}
+        events.append(Event(run, at(-spec.noticed_ms), EventKind.LINK_SET, link))
+        events.append(Event(run, t0_ns, EventKind.SPEED_NOTICED, {"mbps": to_mbps, "point": points["to_point"]}))
+    if spec.wrong_ms is not None:
+        events.append(Event(run, at(spec.wrong_ms), EventKind.SPEED_NOTICED, {"mbps": 19.0, "point": 16}))
     for work in spec.works:
         detail = {"work": work.kind, "container": "c2", "point": 21}
         events.append(Event(run, at(0.01), EventKind.WORK_STARTED, dict(detail)))

@@ -93,6 +93,9 @@ class Agent:
         """Carry out one order of the controller."""
         raise NotImplementedError
 
+    def hear_at_once(self, order: m.Order, received_ns: int) -> None:
+        """Do what an order must not wait for the event loop for; in the thread that hears it, before `obey`."""
+
     async def shut_down(self) -> None:
         """Close sockets and logs; the guard does the rest."""
 
@@ -127,6 +130,8 @@ class Agent:
                 last_resort = threading.Timer(self.patience_s, os._exit, (1,))
                 last_resort.daemon = True
                 last_resort.start()
+            if order is not None:
+                self.hear_at_once(order, received_ns)
             with contextlib.suppress(RuntimeError):  # the loop has ended: the agent has heard enough
                 loop.call_soon_threadsafe(orders.put_nowait, (order, received_ns))
 

@@ -37,13 +37,14 @@ class Memory(NamedTuple):
     """Memory of a cgroup with everything below it, in bytes.
 
     `peak_bytes` is None where the kernel does not keep it (v2 before 5.19). `oom_kills` counts the kernel's
-    kills in the cgroups that still exist.
+    kills in the cgroups that still exist. `mapped_bytes` are those pages of the page cache that are mapped.
     """
 
     usage_bytes: int
     anon_bytes: int
     peak_bytes: int | None
     oom_kills: int
+    mapped_bytes: int = 0
 
 
 class Cgroup:
@@ -141,7 +142,7 @@ class Cgroup:
         if self.layout.version == "v2":
             peak = _number(place / "memory.peak") if (place / "memory.peak").exists() else None
             kills = parse_keyed((place / "memory.events").read_text()).get("oom_kill", 0)
-            return Memory(_number(place / "memory.current"), stat["anon"], peak, kills)
+            return Memory(_number(place / "memory.current"), stat["anon"], peak, kills, stat.get("file_mapped", 0))
         # On v1 each cgroup counts its own kills only; the limit that was hit may sit above.
         own = (parse_keyed(file.read_text()) for file in place.rglob("memory.oom_control"))
         return Memory(
@@ -149,6 +150,7 @@ class Cgroup:
             anon_bytes=stat.get("total_rss", stat.get("rss", 0)),
             peak_bytes=_number(place / "memory.max_usage_in_bytes"),
             oom_kills=sum(counts.get("oom_kill", 0) for counts in own),
+            mapped_bytes=stat.get("total_mapped_file", stat.get("mapped_file", 0)),
         )
 
     def memory_limit_bytes(self) -> int | None:

@@ -51,7 +51,7 @@ class CloudAgent(Agent):
         self._edge = self._plane.in_loop(
             self._plane.server("control", transport.ROUTER, order.endpoint, {order.edge_public})
         )
-        self._site = Site.open(
+        self._site = await Site.open(
             role="cloud",
             agent=self,
             plane=self._plane,

@@ -15,6 +15,7 @@ from workers import messages as m
 from workers import transport
 from workers.agent import Agent, main
 from workers.frames import FrameHeader, pack
+from workers.priority import raise_priority
 from workers.records import DeviceFrame, JsonLines, Outcome
 from workers.source import Pacer, Source, open_source
 
@@ -48,8 +49,7 @@ class DeviceAgent(Agent):
         del received_ns
         match order:
             case m.SetUpDevice():
-                self._set_up(order)
-                self.say(m.Ready({}, {}))
+                self.say(m.Ready({"priority": self._set_up(order)}, {}))
             case m.StartFrames(run, fps):
                 self._run, self._frames = run, {}
                 self._pacing = asyncio.get_running_loop().create_task(self._offer(run, fps))
@@ -71,13 +71,16 @@ class DeviceAgent(Agent):
         if self._plane is not None:
             self._plane.close()
 
-    def _set_up(self, order: m.SetUpDevice) -> None:
+    def _set_up(self, order: m.SetUpDevice) -> str:
+        """Return at which priority frames are offered: on a testbed the tail may compute on the device's CPU."""
         self._deadline_ms = order.deadline_ms
         self._log = JsonLines(Path(order.log_folder) / "device-frames.jsonl")
-        self._source = open_source(order.source, order.seed, order.height, order.width)
         self._plane = transport.DataPlane(order.keys)
         self._socket = self._plane.in_loop(self._plane.client(transport.DEALER, order.edge_endpoint, order.edge_public))
         self.spawn(transport.serve(self._socket, self._hear))
+        priority = raise_priority()  # before the source is open: decoding a video is not to have it
+        self._source = open_source(order.source, order.seed, order.height, order.width)
+        return priority
 
     async def _offer(self, run: int, fps: float) -> None:
         assert self._source is not None  # noqa: S101 - set up before
@@ -85,11 +88,10 @@ class DeviceAgent(Agent):
         pacer = Pacer(fps, time.monotonic_ns())
         pixels = self._source.frames()
         for frame in range(sys.maxsize):
-            wait_s = pacer.wait_s(frame, time.monotonic_ns())
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
-            picture = next(pixels)
+            picture = next(pixels)  # before it is due
             header = FrameHeader(run, frame, "uint8", picture.shape)
+            wait_s = pacer.wait_s(frame, time.monotonic_ns())
+            await asyncio.sleep(wait_s)  # also where it is late: answers and orders must be heard
             self._frames[frame] = DeviceFrame(run, frame, time.monotonic_ns(), Outcome.LOST)
             try:
                 await self._socket.send_multipart(pack(header, picture), flags=transport.NOBLOCK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import sys
 import time
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
-from workers import link, shaping, transport
+from workers import answer_log, link, shaping, transport
 from workers import messages as m
 from workers.agent import Agent, main
+from workers.answer_log import Answer, AnswerLog
+from workers.cloud_tier import CloudTier
 from workers.errors import ProtocolError, WorkerError
 from workers.frames import unpack, unpack_header
 from workers.host_load import HostLoad
@@ -24,46 +27,16 @@ from workers.manager import PipelineManager
 from workers.priority import raise_priority
 from workers.records import EdgeFrame, Event, EventKind, JsonLines, Outcome
 from workers.site import Site
+from workers.speed_watch import SpeedWatch
 from workers.strategies import STRATEGIES
 from workers.stress import Level
 
 if TYPE_CHECKING:
-    import zmq.asyncio
-
     from workers.agent import ControlChannel
+    from workers.detection import Detection
 
 SWEEP_S = 0.25
 LOST_AFTER_DEADLINES = 2
-
-
-class CloudTier:
-    """The cloud's tier as the pipeline manager sees it: orders over the link, replies matched by number."""
-
-    def __init__(self, socket: zmq.asyncio.Socket) -> None:
-        self._socket = socket
-        self._codec = m.Codec(m.TierReply)
-        self._waiting: dict[int, asyncio.Future[m.TierReply]] = {}
-
-    async def obey(self, order: m.TierOrder) -> m.TierReply:
-        """Send one order and wait for its reply."""
-        future: asyncio.Future[m.TierReply] = asyncio.get_running_loop().create_future()
-        self._waiting[order.order] = future
-        await self.send(order)
-        return await future
-
-    async def send(self, order: m.TierOrder) -> None:
-        """Send an order that gets no reply of its own."""
-        await self._socket.send(m.encode(order))
-
-    def hear(self, parts: list[bytes]) -> m.Died | None:
-        """Take in what the cloud says; a death is returned, it answers no order."""
-        reply: m.TierReply = self._codec.decode(parts[-1])
-        if isinstance(reply, m.Died):
-            return reply
-        waiting = self._waiting.pop(reply.order, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(reply)
-        return None
 
 
 class EdgeAgent(Agent):
@@ -82,12 +55,20 @@ class EdgeAgent(Agent):
         self._load: HostLoad | None = None
         self._frames_log: JsonLines | None = None
         self._events_log: JsonLines | None = None
+        self._answers: AnswerLog | None = None
         self._trains: link.TrainSender | None = None
         self._probes = itertools.count(1_000_000)
+        self._probing = asyncio.Lock()  # two trains at once would halve each other's rate
+        self._speed: SpeedWatch | None = None
 
     def netem(self) -> bool:
         """See `Agent.netem`."""
         return shaping.has_netem()
+
+    def hear_at_once(self, order: m.Order, received_ns: int) -> None:
+        """See `Agent.hear_at_once`."""
+        if isinstance(order, m.NetworkChanged) and self._manager is not None:
+            self._manager.route_ahead(order, received_ns)
 
     async def obey(self, order: m.Order, received_ns: int) -> None:
         """See `Agent.obey`."""
@@ -102,11 +83,14 @@ class EdgeAgent(Agent):
                 self.spawn(self._probe(order))
             case m.ReadAvailability():
                 self._read_availability(order)
+            case m.ProfileTiers() if self._manager is not None:
+                self.spawn(self._manager.profile(order))
             case m.Deploy() if self._manager is not None:
                 self._manager.deploy(order)
-            case m.NetworkChanged() if self._manager is not None and self._site is not None:
-                self._manager.change(order, received_ns)
-                self._site.run = order.run
+            case m.NetworkChanged() if self._manager is not None:
+                self._change(order, received_ns)
+            case m.ReadSpeed() if self._speed is not None:
+                self.say(m.SpeedRead(self._speed.mbps))
             case _:
                 self.say(m.Trouble(f"edge: {type(order).__name__} is not for an edge that is not set up"))
 
@@ -120,7 +104,7 @@ class EdgeAgent(Agent):
             await self._site.close()
         if self._load is not None and (took_s := self._load.release()) is not None:
             self._log_event(Event(0, time.monotonic_ns(), EventKind.STRESS_RELEASED, {"took_s": took_s}))
-        for log in (self._frames_log, self._events_log):
+        for log in (self._frames_log, self._events_log, self._answers):
             if log is not None:
                 log.close()
         if self._trains is not None:
@@ -134,10 +118,11 @@ class EdgeAgent(Agent):
         folder = Path(order.log_folder)
         self._frames_log = JsonLines(folder / "edge-frames.jsonl")
         self._events_log = JsonLines(folder / "edge-events.jsonl")
+        self._answers = AnswerLog(folder / answer_log.NAME) if order.keep_answers else None
         plane = self._plane = transport.DataPlane(order.keys)
         self._shaper = shaping.LinkShaper(self.guard, order.cloud_address, delay=not order.delay_at_cloud)
         choices: dict[str, str] = {"shaping": self._shaper.method}
-        self._site = Site.open(
+        self._site = await Site.open(
             role="edge",
             agent=self,
             plane=plane,
@@ -152,8 +137,13 @@ class EdgeAgent(Agent):
         stress = await asyncio.to_thread(self._load.set, Level(order.cpu_pct, order.mem_pct))
         self._log_event(Event(0, time.monotonic_ns(), EventKind.STRESS_SET, dict(stress)))
         self._open_sockets(order, plane, self._site)
+        if order.detection is not None:
+            self._watch_speed(order.detection)
         # The router competes with the head for the edge's CPU; a switch must not wait for an inference.
         choices["router_priority"] = raise_priority()
+        # What set-up has made stays: looking through it for garbage takes ten milliseconds in which no frame moves.
+        gc.collect()
+        gc.freeze()
         self.say(m.Ready({**self._site.choices, **choices}, stress))
 
     def _open_sockets(self, order: m.SetUpEdge, plane: transport.DataPlane, site: Site) -> None:
@@ -172,12 +162,30 @@ class EdgeAgent(Agent):
             range(order.first_tail_port, order.first_tail_port + order.tail_ports),
             self.say,
             self._log_event,
+            {point.index: point.name for point in site.model.points},
         )
         self.spawn(transport.serve(self._device, self._take_in))
         self.spawn(transport.serve(results, self._take_result))
         self.spawn(transport.serve(self._heads, self._take_head_error))
         self.spawn(transport.serve(control, self._hear_cloud))
         self.spawn(self._sweep(order.deadline_ms))
+
+    def _watch_speed(self, detection: Detection) -> None:
+        assert self._cloud is not None  # noqa: S101 - sockets are opened before
+        assert self._trains is not None  # noqa: S101
+        assert self._intake is not None  # noqa: S101
+        self._speed = SpeedWatch(
+            detection,
+            self._cloud,
+            self._trains,
+            self._probes,
+            self._probing,
+            self._intake.holds,
+            self._change,
+            self.say,
+            self._log_event,
+        )
+        self.spawn(self._speed.run())
 
     # --- frames ---------------------------------------------------------------------------------------------
 
@@ -190,6 +198,8 @@ class EdgeAgent(Agent):
             self._count("ingress", "malformed")
             return
         assert self._intake is not None  # noqa: S101 - sockets are opened with it
+        if self._speed is not None:
+            self._speed.hear_offer(header.run, received_ns)
         cut = self._intake.admit(sender, header, received_ns)
         if cut is None:
             return
@@ -209,6 +219,8 @@ class EdgeAgent(Agent):
             self._count("results", "malformed")
             return
         label = int(np.argmax(logits)) if logits.size else None
+        if self._answers is not None and header.error is None:
+            self._answers.write(Answer(header.run, header.frame, header.point, logits.astype(np.float32)))
         if self._intake is not None and not self._intake.answer(header, label, settled_ns):
             self._count("results", "unexpected")
 
@@ -218,6 +230,8 @@ class EdgeAgent(Agent):
     def _settle(self, sender: bytes, record: EdgeFrame, label: int | None) -> None:
         if self._frames_log is not None:
             self._frames_log.write(record)
+        if self._speed is not None:
+            self._speed.hear_frame(record)
         message = m.Settled(record.run, record.frame, record.outcome, record.point, label)
         self.spawn(self._tell_device(sender, message))
 
@@ -244,6 +258,12 @@ class EdgeAgent(Agent):
         if self._manager is not None:
             self._manager.container_died(tier, died)
 
+    def _change(self, order: m.NetworkChanged, learned_ns: int) -> None:
+        assert self._manager is not None  # noqa: S101 - set up before
+        assert self._site is not None  # noqa: S101
+        self._manager.change(order, learned_ns)
+        self._site.run = order.run
+
     def _shape(self, order: m.ShapeLink) -> None:
         started_ns = time.monotonic_ns()
         if self._shaper is None:
@@ -262,7 +282,8 @@ class EdgeAgent(Agent):
     async def _probe(self, order: m.ProbeLink) -> None:
         assert self._cloud is not None  # noqa: S101 - set up before
         assert self._trains is not None  # noqa: S101
-        measured = await link.probe(self._cloud, self._trains, self._probes)
+        async with self._probing:
+            measured = await link.probe(self._cloud, self._trains, self._probes)
         detail: dict[str, str | int | float | bool | None] = {
             "mbps": measured.mbps,
             "delay_ms": measured.delay_ms,
@@ -284,6 +305,8 @@ class EdgeAgent(Agent):
     def _log_event(self, event: Event) -> None:
         if self._events_log is not None:
             self._events_log.write(event)
+        if self._speed is not None:
+            self._speed.hear_event(event)
 
 
 if __name__ == "__main__":

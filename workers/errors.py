@@ -5,6 +5,7 @@ WorkerError
 ├── PartitionError       a model or partition point that cannot be used
 ├── RuntimeUnavailable   the container engine is missing or refuses
 ├── ContainerError       a container did not start, died, or could not be controlled
+│   └── LastingError     and neither would it if that were tried again
 ├── ShapingError         the link could not be shaped
 ├── SourceError          the device's video cannot be read
 └── IllegalTransition    an event that a strategy does not expect in its state
@@ -29,6 +30,10 @@ class RuntimeUnavailable(WorkerError):  # noqa: N818 - reads as the state it rep
 
 class ContainerError(WorkerError):
     """A container did not start, died, or could not be controlled."""
+
+
+class LastingError(ContainerError):
+    """A container could not do what was asked of it, and could not if it were asked again."""
 
 
 class ShapingError(WorkerError):

@@ -7,17 +7,21 @@ the package that has the same path. Where TensorFlow was imported whole before, 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.util
 import itertools
 import os
 import sys
 import types
-from typing import TYPE_CHECKING, Any, NamedTuple
+import weakref
+from typing import TYPE_CHECKING, Any
 
 from workers.errors import PartitionError
+from workers.graph_stretch import Argument, Stretch, Types, between, make_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only: a runner's stderr is fetched and read
@@ -32,13 +36,11 @@ if "tensorflow" not in sys.modules:
     sys.modules["tensorflow"] = _stand_in
 
 from google.protobuf.message import DecodeError
-from tensorflow.core.framework import graph_pb2
+from tensorflow.core.framework import function_pb2, graph_pb2
 from tensorflow.python import tf2
 from tensorflow.python.dlpack.dlpack import from_dlpack
-from tensorflow.python.eager import context
-from tensorflow.python.eager.polymorphic_function import atomic_function
-from tensorflow.python.framework import func_graph, importer, ops
-from tensorflow.python.ops import array_ops, math_ops
+from tensorflow.python.eager import cancellation, context, execute
+from tensorflow.python.framework import dtypes, errors_impl, op_def_registry, ops
 
 tf2.enable()
 ops.enable_eager_execution()
@@ -60,22 +62,14 @@ def threads() -> tuple[int, int]:
     return settings.intra_op_parallelism_threads, settings.inter_op_parallelism_threads
 
 
+def start() -> None:
+    """Make TensorFlow's context: its devices and threads."""
+    context.context().ensure_initialized()
+
+
 def over(values: Any) -> Any:
     """Return a tensor that is the memory of a NumPy array (64-byte aligned), and keeps it alive."""
     return from_dlpack(values.__dlpack__())
-
-
-class Stretch(NamedTuple):
-    """A stretch of a graph from node `feed` to node `fetch`; shapes without the batch dimension.
-
-    It takes an array of `shape` and `dtype` and gives one of `out_shape`.
-    """
-
-    feed: str
-    fetch: str
-    shape: tuple[int, ...]
-    dtype: str
-    out_shape: tuple[int, ...]
 
 
 class StoredGraph:
@@ -99,57 +93,98 @@ class StoredGraph:
             ) from error
         self._nodes = {node.name: node for node in self._graph.node}
         self._weights = weights
+        self._functions = {function.signature.name: function for function in self._graph.library.function}
+        for name, function in self._functions.items():  # named by their content: what is there already is the same
+            if not context.context().has_function(name):
+                context.context().add_function_def(function)
 
-    def function(self, stretch: Stretch) -> Callable[[Any], Any]:
-        """Return what computes a stretch of the graph, whatever else hangs on its ends.
-
-        It takes a NumPy array of the stretch's shape and type and returns a float32 tensor.
-        """
-        feed, fetch = stretch.feed, stretch.fetch
-        wanted = self._between(feed, fetch)
+    def function(self, stretch: Stretch) -> Function:
+        """Return what computes a stretch of the graph."""
+        wanted = between(self._nodes, stretch.feed, stretch.fetch)
         used = [name for name in self._weights if name in wanted]
-        graph = func_graph.FuncGraph(f"{feed}_to_{fetch}")
-        with graph.as_default():
-            given = array_ops.placeholder(stretch.dtype, stretch.shape)
-            fed = math_ops.cast(array_ops.expand_dims(given, 0), self._dtype(feed))
-            captured = {f"{name}:0": graph.capture(self._weights[name]) for name in used}
-            found = fed
-            if feed != fetch:
-                (found,) = importer.import_graph_def(
-                    self._part(wanted - {feed, *used}),
-                    input_map={f"{feed}:0": fed, **captured},
-                    return_elements=[f"{fetch}:0"],
-                    name="",
-                )
-            result = math_ops.cast(array_ops.reshape(found, stretch.out_shape), "float32")
-        graph.inputs = [given, *captured.values()]
-        graph.outputs = [result]
-        compiled = atomic_function.from_func_graph(f"__inference_{graph.name}_{next(_numbers)}", graph, {})
         weights = [self._weights[name] for name in used]
-        return lambda values: compiled.call_flat(ops.convert_to_tensor(values), *weights)[0]
+        arguments = [
+            Argument(name, tensor.dtype.as_datatype_enum, tensor.shape)
+            for name, tensor in zip(used, weights, strict=True)
+        ]
+        name = f"stretch_{next(_numbers)}"
+        known = Types(
+            function_pb2.FunctionDef, lambda text: int(dtypes.as_dtype(text).as_datatype_enum), self._operation
+        )
+        context.context().add_function_def(make_function(name, self._nodes, stretch, arguments, known))
+        return Function(name, weights)
 
-    def _dtype(self, name: str) -> int:
-        attributes = self._nodes[name].attr
-        return int(attributes["dtype" if self._nodes[name].op == "Placeholder" else "T"].type)
-
-    def _between(self, feed: str, fetch: str) -> set[str]:
-        """Return the nodes that `fetch` needs, walking back no further than `feed`."""
-        found: set[str] = set()
-        waiting = [fetch]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                if name != feed:
-                    waiting += [_node_of(source) for source in self._nodes[name].input]
-        return found
-
-    def _part(self, names: set[str]) -> Any:
-        part = graph_pb2.GraphDef(versions=self._graph.versions, library=self._graph.library)
-        part.node.extend(node for node in self._graph.node if node.name in names)
-        return part
+    def _operation(self, name: str) -> Any:
+        function = self._functions.get(name)
+        return function.signature if function is not None else op_def_registry.get(name)
 
 
-def _node_of(source: str) -> str:
-    """Return the node that an input such as ``^conv``, ``conv`` or ``conv:1`` names."""
-    return source.removeprefix("^").partition(":")[0]
+class Function:
+    """A function of TensorFlow's runtime, forgotten there once nobody has it any more.
+
+    It takes a NumPy array, whose memory must stay as it is until the result is gone, and returns a float32 tensor.
+    """
+
+    def __init__(self, name: str, weights: Sequence[Any]) -> None:
+        self._name, self._weights = name, weights
+        weakref.finalize(self, _forget, name)
+
+    def __call__(self, values: Any) -> Any:
+        """Compute it.
+
+        Raises:
+            PartitionError: TensorFlow cannot.
+        """
+        try:
+            return execute.execute(self._name, 1, self._inputs(values), _call_options(), context.context())[0]
+        except errors_impl.OpError as error:
+            raise _refused(error) from error
+
+    def instantiate(self, values: Any) -> None:
+        """Have TensorFlow make the function's kernels and place them, without computing anything.
+
+        A call that is cancelled before it begins does just that.
+
+        Raises:
+            PartitionError: TensorFlow cannot.
+        """
+        cancelled = cancellation.CancellationManager()
+        cancelled.start_cancel()
+        try:
+            with contextlib.suppress(errors_impl.CancelledError), cancellation.CancellationManagerContext(cancelled):
+                execute.execute_with_cancellation(
+                    self._name,
+                    num_outputs=1,
+                    inputs=self._inputs(values),
+                    attrs=_call_options(),
+                    ctx=context.context(),
+                    cancellation_manager=cancellation.context(),
+                )
+        except errors_impl.OpError as error:
+            raise _refused(error) from error
+
+    def _inputs(self, values: Any) -> list[Any]:
+        return [ops.EagerTensor(values, context.context().device_name, None), *self._weights]
+
+
+def _refused(error: Any) -> PartitionError:
+    return PartitionError(f"TensorFlow could not run a part: {type(error).__name__}: {' '.join(error.message.split())}")
+
+
+@functools.cache
+def _call_options() -> tuple[Any, ...]:
+    """Return the attributes of every call. Without TensorFlow's optimiser of graphs: docs/adr/0010-one-loader.md.
+
+    The same in all threads: a call with other attributes would make the kernels anew.
+    """
+    config = context.context().config
+    config.allow_soft_placement = True
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    options = context.FunctionCallOptions(config_proto=config).as_attrs()
+    return tuple(itertools.chain(*options.items()))
+
+
+def _forget(name: str) -> None:
+    settings = context.context()
+    if settings is not None and settings.has_function(name):
+        settings.remove_function(name)

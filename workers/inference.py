@@ -1,8 +1,8 @@
 """What a runner process needs of TensorFlow: load a stored model, build heads and tails, run them.
 
-Importing this module imports no TensorFlow; `LoadedModel.load` does. Every process, and every model loaded,
-has its own copy of the weights in private memory, as in the paper: nothing is mapped or shared, so that the
-memory measured for two pipelines is that of two pipelines.
+Importing this module imports no TensorFlow; `LoadedModel.load` does, or `import_runtime` before it. All strategies load
+by this code. Weights are mapped from their file, whose pages all processes of a host share, or read into private memory
+of each process, as in the paper, so that the memory of two pipelines is that of two (docs/adr/0010-one-loader.md).
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workers.errors import PartitionError
+from workers.graph_stretch import Stretch
 from workers.partition import resolve
 from workers.store import ALIGNMENT_BYTES, FRAME, GRAPH, WEIGHTS, StoredModel, point_node, weight_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from pathlib import Path
     from types import ModuleType
 
     from numpy.typing import DTypeLike, NDArray
 
-    from workers.graph_runtime import StoredGraph
+    from workers.graph_runtime import Function, StoredGraph
+    from workers.messages import WeightsMemory
     from workers.partition import PartitionPoint
     from workers.store import StoredVariable
 
@@ -36,22 +38,29 @@ if TYPE_CHECKING:
 class Part:
     """A head or tail, warm: one array in, one float32 array out, no batch dimension.
 
-    The result may be a read-only view of TensorFlow's memory, which lives as long as the view. `timings_ms`:
-    ``build`` (its stretch of the graph), ``first_inference`` (the call that warmed it).
+    The result may be a read-only view of TensorFlow's memory, which lives as long as the view. `shape` and `dtype` are
+    those of what it takes. `timings_ms`: ``build`` (its stretch of the graph), ``instantiate`` (TensorFlow optimises it
+    and makes its kernels), and once it is warm ``first_inference``.
     """
 
     def __init__(
         self,
-        run: Callable[[Array], Any],
+        run: Function,
         shape: tuple[int, ...],
         dtype: DTypeLike,
         timings_ms: dict[str, float],
     ) -> None:
         self._run = run
-        self._shape, self._dtype = shape, np.dtype(dtype)
+        self.shape, self.dtype = shape, np.dtype(dtype)
         started_ns = time.monotonic_ns()
-        self(np.zeros(shape, dtype))
-        self.timings_ms = {**timings_ms, "first_inference": _elapsed_ms(started_ns)}
+        run.instantiate(np.zeros(shape, dtype))
+        self.timings_ms = {**timings_ms, "instantiate": _elapsed_ms(started_ns)}
+
+    def warm_up(self) -> None:
+        """Run it once on nothing, so that also its first frame finds its memory and kernels in place."""
+        started_ns = time.monotonic_ns()
+        self(np.zeros(self.shape, self.dtype))
+        self.timings_ms = {**self.timings_ms, "first_inference": _elapsed_ms(started_ns)}
 
     def __call__(self, array: Array) -> NDArray[np.float32]:
         """Run it on one frame or tensor.
@@ -59,26 +68,29 @@ class Part:
         Raises:
             ValueError: `array` has another shape or type than this part takes.
         """
-        if array.shape != self._shape or array.dtype != self._dtype:
-            raise ValueError(f"this part takes {self._dtype} {self._shape}, but was given {array.dtype} {array.shape}")
+        if array.shape != self.shape or array.dtype != self.dtype:
+            raise ValueError(f"this part takes {self.dtype} {self.shape}, but was given {array.dtype} {array.shape}")
         # A memoryview of an eager tensor is its own memory; .numpy() would copy it.
         return np.asarray(memoryview(self._run(array)))
 
 
 class LoadedModel:
-    """A stored model in this process's private memory.
+    """A stored model in this process.
 
-    `timings_ms`: ``import`` (TensorFlow, near 0 the second time), ``read`` (the weights' file into memory),
-    ``assemble`` (the graph over it).
+    `timings_ms`: ``import`` (TensorFlow, near 0 the second time), ``read`` (the weights' file into memory, or its
+    mapping), ``assemble`` (the graph over it).
     """
 
-    def __init__(self, graph: StoredGraph, meta: StoredModel, timings_ms: dict[str, float]) -> None:
+    def __init__(
+        self, graph: StoredGraph, tensors: Mapping[str, Any], meta: StoredModel, timings_ms: dict[str, float]
+    ) -> None:
         self._graph = graph
+        self._tensors = tensors
         self.meta = meta
         self.timings_ms = timings_ms
 
     @classmethod
-    def load(cls, folder: Path) -> LoadedModel:
+    def load(cls, folder: Path, weights_memory: WeightsMemory = "mapped") -> LoadedModel:
         """Load the model that `workers.store` put into `folder`.
 
         Raises:
@@ -88,7 +100,8 @@ class LoadedModel:
         started_ns = time.monotonic_ns()
         runtime = _runtime()
         imported_ns = time.monotonic_ns()
-        weights = _read_aligned(folder / WEIGHTS, meta.weights_bytes)
+        place = _map if weights_memory == "mapped" else _read_aligned
+        weights = place(folder / WEIGHTS, meta.weights_bytes)
         read_ns = time.monotonic_ns()
         tensors = {weight_node(i): runtime.over(_view(weights, v)) for i, v in enumerate(meta.variables)}
         graph = runtime.StoredGraph(folder / GRAPH, tensors)
@@ -97,12 +110,16 @@ class LoadedModel:
             "read": (read_ns - imported_ns) / 1e6,
             "assemble": _elapsed_ms(read_ns),
         }
-        return cls(graph, meta, timings_ms)
+        return cls(graph, tensors, meta, timings_ms)
 
     @property
     def points(self) -> tuple[PartitionPoint, ...]:
         """The model's partition points."""
         return self.meta.points
+
+    def weights(self) -> dict[str, Array]:
+        """Return the weights by the names of the graph's nodes that stand for them: views of this very memory."""
+        return {name: np.asarray(memoryview(tensor)) for name, tensor in self._tensors.items()}
 
     def build_head(self, index: int) -> Part:
         """Build the head of a point: uint8 RGB frame (H, W, C) -> float32 tensor of the point's shape.
@@ -131,7 +148,7 @@ class LoadedModel:
         self, feed: str, end: PartitionPoint, shape: tuple[int, ...], dtype: str, out_shape: tuple[int, ...]
     ) -> Part:
         started_ns = time.monotonic_ns()
-        run = self._graph.function(_runtime().Stretch(feed, point_node(end.index), shape, dtype, out_shape))
+        run = self._graph.function(Stretch(feed, point_node(end.index), shape, dtype, out_shape))
         return Part(run, shape, dtype, {"build": _elapsed_ms(started_ns)})
 
 
@@ -139,10 +156,17 @@ def _elapsed_ms(since_ns: int) -> float:
     return (time.monotonic_ns() - since_ns) / 1e6
 
 
+def import_runtime() -> float:
+    """Import what runs graphs and start it; return how long that took (ms), near 0 the second time."""
+    started_ns = time.monotonic_ns()
+    _runtime().start()
+    return _elapsed_ms(started_ns)
+
+
 @functools.cache
 def _runtime() -> ModuleType:
     """Import what runs graphs, giving it as many threads as this process has CPUs."""
-    from workers import graph_runtime  # noqa: PLC0415 - takes most of a second
+    from workers import graph_runtime  # noqa: PLC0415 - takes half a second
 
     graph_runtime.set_threads(len(os.sched_getaffinity(0)))
     return graph_runtime
@@ -151,6 +175,16 @@ def _runtime() -> ModuleType:
 def _view(weights: NDArray[np.uint8], stored: StoredVariable) -> Array:
     size = math.prod(stored.shape) * np.dtype(stored.dtype).itemsize
     return weights[stored.offset : stored.offset + size].view(stored.dtype).reshape(stored.shape)
+
+
+def _map(path: Path, size: int) -> NDArray[np.uint8]:
+    """Return the file's bytes as they are in the page cache; a write to them would make a private copy of its page."""
+    found = path.stat().st_size
+    if found < size:  # reading what is not there would end the process
+        raise _cut_off(path, found, size)
+    if not size:  # a model that has nothing to learn; the kernel maps no empty file
+        return np.empty(0, np.uint8)
+    return np.memmap(path, np.uint8, mode="c", shape=(size,))
 
 
 def _read_aligned(path: Path, size: int) -> NDArray[np.uint8]:
@@ -163,9 +197,13 @@ def _read_aligned(path: Path, size: int) -> NDArray[np.uint8]:
         while done < size:
             count = stream.readinto(view[done:])
             if not count:
-                raise PartitionError(
-                    f"{path} ends after {done} of {size} bytes: the copy was interrupted. Remove its folder "
-                    "and make or copy it again."
-                )
+                raise _cut_off(path, done, size)
             done += count
     return memory
+
+
+def _cut_off(path: Path, found: int, size: int) -> PartitionError:
+    return PartitionError(
+        f"{path} ends after {found} of {size} bytes: the copy was interrupted. Remove its folder "
+        "and make or copy it again."
+    )

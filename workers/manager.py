@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import time
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
 from workers import messages as m
+from workers.ahead import RouteAhead
 from workers.records import Event, EventKind
 from workers.strategies import base as s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from workers.ahead import Routed
     from workers.intake import Intake
 
 DRAIN_POLL_S = 0.005
@@ -44,6 +47,7 @@ class PipelineManager:
         tail_ports: ports for tails on the cloud; each pair of containers gets the next one in turn.
         report: takes what the controller should hear.
         log: takes the events.
+        names: of the model's points.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class PipelineManager:
         tail_ports: range,
         report: Callable[[m.Report], None],
         log: Callable[[Event], None],
+        names: Mapping[int, str] | None = None,
     ) -> None:
         self._strategy = strategy
         self._state = s.State()
@@ -63,23 +68,46 @@ class PipelineManager:
         self._orders = itertools.count(1)
         self._report = report
         self._log_event = log
+        self._names = names or {}
         self._run = 0
         self._held_back: tuple[m.NetworkChanged, int] | None = None
+        self._ahead = RouteAhead(intake)
+        self._routed: Routed | None = None  # ahead of the strategy, which is hearing of it
+        self._taken: m.NetworkChanged | None = None  # before its turn
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deploy(self, order: m.Deploy) -> None:
         """Start serving; `Rearmed` or `Trouble` is reported when it is clear."""
-        self._feed(s.Start(order.point, order.standby_point))
+        self._feed(s.Start(order.point, order.standby_point, order.hot))
+
+    def route_ahead(self, order: m.NetworkChanged, learned_ns: int) -> None:
+        """Route a change at once if its cut is ready, from any thread; `change` with the same order is to follow."""
+        self._ahead.route(order, learned_ns)
 
     def change(self, order: m.NetworkChanged, learned_ns: int) -> None:
         """Take in a change of the network speed that the edge learned of at `learned_ns` (t0)."""
+        self._catch_up()
+        if order is self._taken:
+            self._taken = None
+            return
+        self._take(order, learned_ns)
+
+    def _catch_up(self) -> None:
+        """Tell the strategy of what was routed ahead of it, before it hears anything else."""
+        routed = self._ahead.withdraw()
+        if routed is not None:
+            self._routed, self._taken = routed, routed.order
+            self._take(routed.order, routed.learned_ns)
+            self._routed = None
+
+    def _take(self, order: m.NetworkChanged, learned_ns: int) -> None:
         if self._state.phase is not s.Phase.SERVING:
             self._held_back = (order, learned_ns)
             return
         self._held_back = None
         self._run = order.run
         from_point = self._state.active.point if self._state.active else None
-        self._feed(s.Change(order.point, order.standby_point))
+        self._feed(s.Change(order.point, order.standby_point, self._names.get(order.point, "")))
         self._log(
             EventKind.CHANGE_LEARNED,
             {"mbps": order.mbps, "from_point": from_point, "to_point": order.point},
@@ -108,6 +136,25 @@ class PipelineManager:
         else:
             self._report(m.PipelineLost(self._run, reason))
 
+    async def profile(self, order: m.ProfileTiers) -> None:
+        """Have the model timed on one tier after the other: on one machine they would disturb each other.
+
+        It is for a pipeline that serves nothing meanwhile. `TiersProfiled` or `Trouble` is reported.
+        """
+        if self._state.active is None:
+            self._report(m.Trouble("edge: nothing is deployed that could be profiled"))
+            return
+        timings = {}
+        for name, tier in self._tiers.items():
+            container = self._state.active.container
+            reply = await tier.obey(m.Profile(next(self._orders), container, order.points, order.repetitions))
+            if not isinstance(reply, m.Profiled):
+                reason = reply.reason if isinstance(reply, m.Refused) else f"{name} answered {type(reply).__name__}"
+                self._report(m.Trouble(f"the model was not profiled: {reason}"))
+                return
+            timings[name] = reply.timings
+        self._report(m.TiersProfiled(timings))
+
     async def stop(self) -> None:
         """Abandon the work under way."""
         for task in self._tasks:
@@ -117,17 +164,36 @@ class PipelineManager:
     # --- the strategy ---------------------------------------------------------------------------------------
 
     def _feed(self, event: s.StrategyEvent) -> None:
+        self._catch_up()
         self._state, actions = self._strategy.handle(self._state, event)
         for action in actions:
             self._apply(action)
+        if self._state.phase is s.Phase.SERVING:
+            self._ahead.offer(self._foresee())
+
+    def _foresee(self) -> dict[int, s.Cut]:
+        """Return where the changes that need no work would be routed, by their points."""
+        active, ready = self._state.active, {}
+        for cut in (self._state.standby, *self._state.hot):
+            if cut is not None and active is not None and cut.point not in {active.point, s.UNCUT}:
+                _, actions = self._strategy.handle(self._state, s.Change(cut.point, active.point))
+                if actions and isinstance(actions[0], s.Route):
+                    ready[cut.point] = actions[0].cut
+        return ready
+
+    def _route(self, cut: s.Cut) -> None:
+        if self._routed is not None and self._intake.route == cut:
+            now_ns = self._routed.routed_ns
+        else:
+            self._intake.set_route(cut)
+            now_ns = time.monotonic_ns()
+        self._log(EventKind.ROUTED, {"container": cut.container, "point": cut.point}, now_ns)
 
     def _apply(self, action: s.Action) -> None:
         """Do what is quick at once, stamped after it took effect; give the rest to a task."""
         match action:
             case s.Route(cut):
-                self._intake.set_route(cut)
-                now_ns = time.monotonic_ns()
-                self._log(EventKind.ROUTED, {"container": cut.container, "point": cut.point}, now_ns)
+                self._route(cut)
             case s.StopIntake():
                 now_ns = time.monotonic_ns()
                 self._intake.stop(now_ns)
@@ -165,13 +231,17 @@ class PipelineManager:
 
     def _armed(self) -> None:
         self._log(EventKind.REARMED, {}, time.monotonic_ns())
-        self._report(m.Rearmed(self._run))
+        state = self._state
+        cold = tuple((one.point, one.reason) for one in state.cold)
+        ready = (*state.hot, state.active) if state.promised else ()
+        self._report(m.Rearmed(self._run, tuple(sorted(cut.point for cut in ready if cut)), cold))
         if self._held_back is not None:
             asyncio.get_running_loop().call_soon(self._hand_over_held_back)
 
     def _hand_over_held_back(self) -> None:
+        self._catch_up()
         if self._held_back is not None:  # a newer change may have overtaken it
-            self.change(*self._held_back)
+            self._take(*self._held_back)
 
     # --- work on both tiers ---------------------------------------------------------------------------------
 
@@ -185,12 +255,15 @@ class PipelineManager:
         order = self._order(action)
         replies = await (self._launch_both(order) if isinstance(order, m.Launch) else self._order_both(order))
         now_ns = time.monotonic_ns()
-        failures = [reply.reason for reply in replies.values() if isinstance(reply, m.Refused)]
+        failures = [reply for reply in replies.values() if isinstance(reply, m.Refused)]
         if failures:
-            reason = "; ".join(failures)
+            reason = "; ".join(failure.reason for failure in failures)
+            lasting = any(failure.lasting for failure in failures)
             self._log(EventKind.WORK_FAILED, {**about, "reason": reason}, now_ns)
             await self._clean_up_after(action)
-            self._feed(s.WorkFailed(cut, reason))
+            if isinstance(action, s.BuildInside) and action.if_room:
+                print(f"edge: point {cut.point} ({self._names.get(cut.point)}) stays cold: {reason}", file=sys.stderr)
+            self._feed(s.WorkFailed(cut, reason, lasting))
             if self._state.phase is s.Phase.DOWN:
                 self._report(m.Trouble(f"nothing serves any more: {name} of {cut.container} failed: {reason}"))
             return
@@ -223,10 +296,11 @@ class PipelineManager:
     def _order(self, action: Work) -> m.TierOrder:
         number, cut = next(self._orders), action.cut
         match action:
-            case s.LaunchContainers():
-                return m.Launch(number, cut.container, (cut.point,), next(self._ports))
-            case s.BuildInside():
-                return m.Build(number, cut.container, cut.point)
+            case s.LaunchContainers(_, urgent):
+                points = () if cut.point == s.UNCUT else (cut.point,)
+                return m.Launch(number, cut.container, points, next(self._ports), urgent)
+            case s.BuildInside(_, urgent, if_room):
+                return m.Build(number, cut.container, cut.point, urgent, if_room)
             case s.RebuildPaused(_, restart):
                 return m.Rebuild(number, cut.container, cut.point, restart)
             case s.DropInside():

@@ -12,14 +12,15 @@ Nothing is ever pickled; a message that does not decode is a ProtocolError.
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from workers.detection import Detection
 from workers.errors import ProtocolError
-from workers.records import Outcome
+from workers.records import Outcome, TierTimings
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 4
 MAX_MESSAGE_BYTES = 1 << 20
 
 _LENGTH = struct.Struct(">I")
@@ -44,10 +45,14 @@ class KeyPair(msgspec.Struct, frozen=True):
 
 
 class ModelPlace(msgspec.Struct, frozen=True):
-    """A model in the host's content-addressed store."""
+    """A model in the host's content-addressed store, and where its weights are to lie."""
 
     model: str
     folder: str
+    weights_memory: WeightsMemory
+
+
+WeightsMemory = Literal["mapped", "private"]  # shared pages of the weights' file, or a copy in each process
 
 
 class ContainerSetup(msgspec.Struct, frozen=True):
@@ -100,7 +105,11 @@ class SetUpCloud(Message, frozen=True):
 
 
 class SetUpEdge(Message, frozen=True):
-    """Make the edge ready: sockets, link shaping, pipeline manager with its strategy."""
+    """Make the edge ready: sockets, link shaping, pipeline manager with its strategy.
+
+    With `detection` the edge finds out by itself that the network speed has changed; otherwise it is told. With
+    `keep_answers` it logs the logits of every answer, too (`workers.answer_log`): a soak compares them.
+    """
 
     log_folder: str
     session: str
@@ -123,6 +132,8 @@ class SetUpEdge(Message, frozen=True):
     mem_pct: float
     containers: ContainerSetup
     place: ModelPlace
+    detection: Detection | None = None
+    keep_answers: bool = False
 
 
 class ShapeLink(Message, frozen=True):
@@ -139,17 +150,35 @@ class ProbeLink(Message, frozen=True):
     run: int
 
 
+class ReadSpeed(Message, frozen=True):
+    """Ask which speed the link has by the edge's own estimate."""
+
+
 class ReadAvailability(Message, frozen=True):
     """Measure what was left over for pipelines since this was last asked."""
 
     run: int
 
 
+class ProfileTiers(Message, frozen=True):
+    """Time the model's layers, heads and tails on both tiers, one tier after the other, in the running containers.
+
+    `points` are those whose heads (edge) and tails (cloud) are timed as a whole, `repetitions` how often each.
+    """
+
+    points: tuple[int, ...]
+    repetitions: int
+
+
 class Deploy(Message, frozen=True):
-    """Start serving with a cut at `point`, then say Rearmed; `standby_point` is the cut for the other speed."""
+    """Start serving with a cut at `point`, then say Rearmed; `standby_point` is the cut for the other speed.
+
+    `hot` are the points that a strategy that keeps any number of them ready is to keep.
+    """
 
     point: int
     standby_point: int
+    hot: tuple[int, ...] = ()
 
 
 class NetworkChanged(Message, frozen=True):
@@ -185,7 +214,9 @@ Order = (
     | SetUpEdge
     | ShapeLink
     | ProbeLink
+    | ReadSpeed
     | ReadAvailability
+    | ProfileTiers
     | Deploy
     | NetworkChanged
     | StartFrames
@@ -231,6 +262,12 @@ class AvailabilityRead(Message, frozen=True):
     mem_pct: float
 
 
+class TiersProfiled(Message, frozen=True):
+    """What each tier timed, by its role."""
+
+    tiers: dict[str, TierTimings]
+
+
 class LinkShaped(Message, frozen=True):
     """The link has its new rate."""
 
@@ -243,6 +280,20 @@ class LinkMeasured(Message, frozen=True):
 
     mbps: float
     delay_ms: float
+
+
+class SpeedNoticed(Message, frozen=True):
+    """The edge has noticed by itself that the link has another speed, and moves the cut to `point` (``estimated``)."""
+
+    run: int
+    mbps: float
+    point: int
+
+
+class SpeedRead(Message, frozen=True):
+    """The speed that the edge last saw the link have, None where it has seen none."""
+
+    mbps: float | None
 
 
 class Repartitioned(Message, frozen=True):
@@ -263,9 +314,14 @@ class PipelineLost(Message, frozen=True):
 
 
 class Rearmed(Message, frozen=True):
-    """The strategy is ready for the next change."""
+    """The strategy is ready for the next change.
+
+    Of one that keeps points hot: which are ready, and which are not though they should be, with the reason.
+    """
 
     run: int
+    hot: tuple[int, ...] = ()
+    cold: tuple[tuple[int, str], ...] = ()
 
 
 class FramesStopped(Message, frozen=True):
@@ -298,6 +354,9 @@ Report = (
     | LinkShaped
     | LinkMeasured
     | AvailabilityRead
+    | TiersProfiled
+    | SpeedNoticed
+    | SpeedRead
     | Repartitioned
     | PipelineLost
     | Rearmed
@@ -311,20 +370,30 @@ Report = (
 
 
 class Launch(Message, frozen=True):
-    """Start a container whose runner serves cuts at `points`; its tail listens on `tail_port`."""
+    """Start a container whose runner serves cuts at `points`; its tail listens on `tail_port`.
+
+    Without a point the runner imports what runs a model and waits for a `Build`. For `urgent` see there.
+    """
 
     order: int
     container: str
     points: tuple[int, ...]
     tail_port: int
+    urgent: bool = False
 
 
 class Build(Message, frozen=True):
-    """Build the part for a cut at `point` inside a running container."""
+    """Build the part for a cut at `point` inside a running container.
+
+    `urgent`: a change waits for it; otherwise it makes a first inference. `if_room`: refuse what would not fit into the
+    memory that is left.
+    """
 
     order: int
     container: str
     point: int
+    urgent: bool = False
+    if_room: bool = False
 
 
 class Drop(Message, frozen=True):
@@ -363,7 +432,16 @@ class CollectTrain(Message, frozen=True):
     order: int
 
 
-TierOrder = Launch | Build | Drop | Rebuild | Remove | ProbePing | CollectTrain
+class Profile(Message, frozen=True):
+    """Time the layers of the model in a running container, and the tier's parts for cuts at `points`."""
+
+    order: int
+    container: str
+    points: tuple[int, ...]
+    repetitions: int
+
+
+TierOrder = Launch | Build | Drop | Rebuild | Remove | Profile | ProbePing | CollectTrain
 
 
 class Fulfilled(Message, frozen=True):
@@ -374,10 +452,11 @@ class Fulfilled(Message, frozen=True):
 
 
 class Refused(Message, frozen=True):
-    """A tier could not do as ordered."""
+    """A tier could not do as ordered; `lasting`: nor could it if it were told again."""
 
     order: int
     reason: str
+    lasting: bool = False
 
 
 class Died(Message, frozen=True):
@@ -396,16 +475,24 @@ class ProbeReport(Message, frozen=True):
     arrivals_ns: tuple[int, ...]
 
 
-TierReply = Fulfilled | Refused | Died | ProbeReport
+class Profiled(Message, frozen=True):
+    """What a tier's container timed."""
+
+    order: int
+    timings: TierTimings
+
+
+TierReply = Fulfilled | Refused | Died | ProbeReport | Profiled
 
 
 # --- tier <-> runner ----------------------------------------------------------------------------------------
 
 
 class BuildPart(Message, frozen=True):
-    """Build the part for a cut at `point`."""
+    """Build the part for a cut at `point`, and unless it is `urgent` run it once."""
 
     point: int
+    urgent: bool
 
 
 class DropPart(Message, frozen=True):
@@ -421,21 +508,30 @@ class Reload(Message, frozen=True):
     restart: bool
 
 
-RunnerOrder = BuildPart | DropPart | Reload
+class ProfileModel(Message, frozen=True):
+    """Time the model's layers, and the parts for cuts at `points`; what was built for it is dropped again."""
+
+    points: tuple[int, ...]
+    repetitions: int
+
+
+RunnerOrder = BuildPart | DropPart | Reload | ProfileModel
 
 
 class RunnerUp(Message, frozen=True):
-    """The runner serves `points`."""
+    """The runner serves `points`; `grown_bytes` is the most that building one of them took."""
 
     points: tuple[int, ...]
     parts_ms: dict[str, float]
+    grown_bytes: int
 
 
 class PartBuilt(Message, frozen=True):
-    """The part for a cut at `point` serves."""
+    """The part for a cut at `point` serves; `grown_bytes` is the most that building it took."""
 
     point: int
     parts_ms: dict[str, float]
+    grown_bytes: int
 
 
 class PartDropped(Message, frozen=True):
@@ -444,10 +540,17 @@ class PartDropped(Message, frozen=True):
     point: int
 
 
+class ModelProfiled(Message, frozen=True):
+    """What was timed."""
+
+    timings: TierTimings
+
+
 class RunnerTrouble(Message, frozen=True):
-    """The runner could not do as told."""
+    """The runner could not do as told; `lasting`: nor could it if it were told again."""
 
     reason: str
+    lasting: bool = False
 
 
 class RunnerRefusals(Message, frozen=True):
@@ -456,7 +559,7 @@ class RunnerRefusals(Message, frozen=True):
     counts: dict[str, int]
 
 
-RunnerReply = RunnerUp | PartBuilt | PartDropped | RunnerTrouble | RunnerRefusals
+RunnerReply = RunnerUp | PartBuilt | PartDropped | ModelProfiled | RunnerTrouble | RunnerRefusals
 
 
 # --- the edge and the device --------------------------------------------------------------------------------

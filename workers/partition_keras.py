@@ -1,4 +1,4 @@
-"""Reads Keras models as graphs of calls and runs stretches of them.
+"""Reads Keras models as graphs of calls and runs them call by call.
 
 Importing this module imports Keras and all of TensorFlow, which takes seconds: import it inside functions. It is the
 one place where that happens, because the environment has to be set before.
@@ -6,9 +6,10 @@ one place where that happens, because the environment has to be set before.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Protocol
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only: a runner's stderr is fetched and read
 os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
@@ -20,132 +21,132 @@ for _name in _HIDDEN:
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from tensorflow.python.framework import ops  # noqa: E402
+from tensorflow.python.profiler.internal import flops_registry  # noqa: E402, F401 - fills TensorFlow's registry
+from tensorflow.python.util import deprecation  # noqa: E402
 
 for _name in _HIDDEN:  # whoever else in this process wants them shall have them
     del sys.modules[_name]
 
 from workers.errors import PartitionError  # noqa: E402
-from workers.partition_graph import Operation  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Sequence
 
-__all__ = ["CallGraph", "Segment", "keras", "read_graph", "run_calls", "tf"]
-
-
-class CallGraph(NamedTuple):
-    """The calls of a model with one input and one output, in an order in which they can run.
-
-    A call is Keras's record of one operation applied to symbolic tensors (``keras.src.ops.node.Node``); the
-    first is that of the input layer, which makes `source`. `target` is the model's output.
-    """
-
-    calls: tuple[Any, ...]
-    source: Any
-    target: Any
-
-    def operations(self) -> list[Operation]:
-        """Return the calls as plain operations over tensor ids."""
-
-        def ids(tensors: list[Any]) -> tuple[int, ...]:
-            return tuple(map(id, tensors))
-
-        return [Operation(ids(call.input_tensors), ids(call.output_tensors)) for call in self.calls]
-
-    def tensor(self, identity: Hashable) -> Any:
-        """Return the symbolic tensor with this id."""
-        return next(t for call in self.calls for t in call.output_tensors if id(t) == identity)
-
-    def params(self) -> list[int]:
-        """Return each call's number of weights, 0 for operations that are no layers."""
-        return [
-            call.operation.count_params() if isinstance(call.operation, keras.layers.Layer) else 0
-            for call in self.calls
-        ]
+__all__ = ["Visit", "deprecation", "keep", "keras", "ops", "read_model", "run_calls", "tf"]
 
 
-def read_graph(model: Any) -> CallGraph:
-    """Return the graph of a functional or Sequential model.
+class Visit(Protocol):
+    """What `run_calls` does with each call of a layer or operation."""
 
-    The graph is found by walking back from the model's own output: layers may well have further calls, by
-    other models over the same layers, so that ``layer.output`` says nothing.
+    def __call__(self, path: str, operation: Any, *args: Any, **kwargs: Any) -> Sequence[Any]:
+        """Return the tensors that the call gives, flat. `path` names the layer: ``backbone/conv1``."""
+
+
+def read_model(model: Any) -> Any:
+    """Return the graph of calls (a ``keras.Function``) of a functional or Sequential model.
 
     Raises:
-        PartitionError: not functional, several inputs or outputs, or a layer that is called more than once.
+        PartitionError: neither of both, several inputs or outputs, or an input without a fixed size.
     """
-    source, target = _only(model, "inputs"), _only(model, "outputs")
-    calls: dict[int, Any] = {}  # by the operation's id
-    waiting = [target]
-    while waiting:
-        operation, index, _ = waiting.pop()._keras_history  # noqa: SLF001 - Keras has no public way
-        call = operation._inbound_nodes[index]  # noqa: SLF001
-        if calls.setdefault(id(operation), call) is not call:
+    function = _open(model)
+    if function is None:
+        raise PartitionError(_why_closed(model))
+    for side in ("inputs", "outputs"):
+        count = len(getattr(function, side))
+        if count != 1:
             raise PartitionError(
-                f"model {model.name!r} calls layer {operation.name!r} more than once; a shared layer would "
-                "be needed on both sides of a cut. Give each call a layer of its own."
+                f"model {model.name!r} has {count} {side}; a pipeline sends one tensor from tier to tier, "
+                "so only models with one input and one output can be partitioned."
             )
-        waiting += [tensor for tensor in call.input_tensors if not _seen(tensor, calls)]
-    # Keras's order, which its layer numbers follow; Sequential.layers leaves out the input layer.
-    ordered = keras.Model(source, target).operations
-    return CallGraph(tuple(calls[id(operation)] for operation in ordered), source, target)
-
-
-def _seen(tensor: Any, calls: dict[int, Any]) -> bool:
-    operation, index, _ = tensor._keras_history  # noqa: SLF001
-    return calls.get(id(operation)) is operation._inbound_nodes[index]  # noqa: SLF001
-
-
-def _only(model: Any, side: str) -> Any:
-    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+    shape = function.inputs[0].shape[1:]
+    if None in shape:
         raise PartitionError(
-            f"model {getattr(model, 'name', model)!r} ({type(model).__name__}) is neither a functional nor a "
-            "Sequential Keras model, so its layers' connections cannot be read. Rebuild it with "
-            "keras.Model(inputs, outputs)."
+            f"model {model.name!r}: the size of its input is open ({shape}), so the bytes that a cut sends are "
+            "unknown. Give its keras.Input a full shape."
         )
-    tensors = getattr(model, side, None) if getattr(model, "built", True) else None
-    if not tensors:
-        raise PartitionError(f"model {model.name!r} has no {side} yet; start it with keras.Input(shape).")
-    if len(tensors) != 1:
-        raise PartitionError(
-            f"model {model.name!r} has {len(tensors)} {side}; a pipeline sends one tensor from tier to tier, "
-            f"so only models with one input and one output can be partitioned."
+    return function
+
+
+def _open(operation: Any) -> Any:
+    """Return the graph of calls inside a functional or Sequential model, None for what cannot be looked into."""
+    if not isinstance(operation, keras.Sequential | keras.Function) or not hasattr(operation, "layers"):
+        return None
+    if not type(operation).call.__module__.startswith("keras."):
+        return None  # a class of the user's that does something else than its graph says
+    return operation._functional if isinstance(operation, keras.Sequential) else operation  # noqa: SLF001 - no public way
+
+
+def _why_closed(model: Any) -> str:
+    name, kind = getattr(model, "name", model), type(model).__name__
+    if not isinstance(model, keras.Sequential | keras.Function):
+        return (
+            f"model {name!r} ({kind}) is neither a functional nor a Sequential Keras model, so its layers' "
+            "connections cannot be read. Rebuild it with keras.Model(inputs, outputs)."
         )
-    return tensors[0]
+    if type(model).call.__module__.startswith("keras."):
+        return f"model {name!r} has no inputs yet; start it with keras.Input(shape)."
+    return (
+        f"model {name!r} ({kind}) has a call() of its own, so its layers' connections cannot be read. Rebuild it "
+        "with keras.Model(inputs, outputs)."
+    )
 
 
-class Segment(keras.Model):  # type: ignore[misc]  # Keras is untyped
-    """A stretch of a model from the symbolic tensor `source` to `target`, over the model's own layers.
+def run_calls(function: Any, inputs: Sequence[Any], visit: Visit, prefix: str = "") -> list[Any]:
+    """Run a graph of calls in Keras's order, as in inference, and return its outputs, flat.
 
-    It runs the recorded calls between the two and records none itself: segments can be made again and again
-    in a long-lived process, where each ``keras.Model(tensor, output)`` would leave its copies of the calls on
-    the layers for good. Input and output have a batch dimension; the input is cast to the type of `source`.
+    A functional or Sequential model that is called as a layer is opened up: its calls are visited in its place.
+    Masks go along as Keras sends them, on the tensors.
     """
-
-    def __init__(self, calls: tuple[Any, ...], source: Any, target: Any, name: str) -> None:
-        super().__init__(name=name, autocast=False)
-        self._calls = calls
-        self._source, self._target = source, target
-        operations = [call.operation for call in calls]
-        self._parts = [operation for operation in operations if isinstance(operation, keras.layers.Layer)]
-        self.built = True
-
-    def call(self, inputs: Any) -> Any:
-        """Run the calls in order."""
-        values = {id(self._source): keras.ops.cast(inputs, self._source.dtype)}
-        return run_calls(self._calls, values)[id(self._target)]
-
-
-def run_calls(
-    calls: Iterable[Any], values: dict[int, Any], seen: Callable[[int, Any], Any] = lambda _, value: value
-) -> dict[int, Any]:
-    """Run recorded calls in order on `values`, by the symbolic tensors' ids; return all that they made.
-
-    `seen` is given each tensor's id and value, and returns the value to go on with.
-    """
-    made = dict(values)
-    for call in calls:
+    made = dict(zip(map(id, function.inputs), inputs, strict=True))
+    for call in _ordered_calls(function):
         arguments, options = call.arguments.fill_in(made)
-        outputs = keras.tree.flatten(call.operation(*arguments, **options))
-        for symbol, value in zip(call.output_tensors, outputs, strict=True):
-            made[id(symbol)] = seen(id(symbol), value)
-    return made
+        inner, path = _open(call.operation), f"{prefix}{call.operation.name}"
+        if inner is None:
+            if getattr(call.operation, "_call_has_training_arg", False):
+                options["training"] = False  # whatever was said when the model was made: so does model.predict
+            outputs = visit(path, call.operation, *arguments, **options)
+        else:
+            given = _enter(call.operation, inner, arguments, options)
+            outputs = run_calls(inner, given, visit, f"{path}/")
+            _hand_on_masks(call.operation, given, outputs)
+        made.update(zip(map(id, call.output_tensors), outputs, strict=True))
+    return [made[id(tensor)] for tensor in function.outputs]
+
+
+def _ordered_calls(function: Any) -> list[Any]:
+    """Return the calls (Keras's ``Node``) but those of input layers, in the order that layer numbers follow."""
+    place = {id(operation): position for position, operation in enumerate(function.operations)}
+    by_depth = function._nodes_by_depth  # noqa: SLF001 - no public way
+    ordered = []
+    for depth in sorted(by_depth, reverse=True):
+        ordered += sorted(by_depth[depth], key=lambda call: place[id(call.operation)])
+    return [call for call in ordered if not call.is_input]
+
+
+def _enter(model: Any, function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> list[Any]:
+    """Return the tensors that go into a model called as a layer, as its own call would make them."""
+    given = inspect.signature(model.call).bind(*arguments, **options).arguments
+    as_they_are = {id(tensor) for tensor in keras.tree.flatten(given["inputs"])}
+    standardized = function._standardize_inputs(given["inputs"])  # noqa: SLF001 - casts them, adds or drops axes
+    entering = [tensor if id(tensor) in as_they_are else keep(tensor) for tensor in standardized]
+    for tensor, mask in zip(entering, keras.tree.flatten(given.get("mask")), strict=False):
+        if mask is not None:
+            tensor._keras_mask = mask  # noqa: SLF001 - where Keras looks for it
+    return entering
+
+
+def _hand_on_masks(model: Any, given: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """Give outputs that have no mask those that the model, called as a layer, would give them."""
+    if model.supports_masking:
+        inputs = given[0] if len(given) == 1 else given
+        masks = keras.tree.map_structure(lambda tensor: getattr(tensor, "_keras_mask", None), inputs)
+        model._set_mask_metadata(inputs, outputs, masks)  # noqa: SLF001
+
+
+def keep(tensor: Any, name: str | None = None) -> Any:
+    """Return the tensor, with its mask, as a node of its own in the graph that is being traced."""
+    kept, mask = tf.identity(tensor, name), getattr(tensor, "_keras_mask", None)
+    if mask is not None:
+        kept._keras_mask = mask  # noqa: SLF001
+    return kept

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import inspect
 import json
+import re
 import traceback
 import zipfile
 from pathlib import Path
@@ -66,6 +67,10 @@ class Factory(msgspec.Struct, frozen=True):
         return f"{self.module}:{self.function}"
 
 
+_OTHER_FILES = (".h5", ".hdf5", ".onnx", ".pb", ".pt", ".pth", ".tflite")
+_NOT_KERAS_S = re.compile(r"Could not locate (class|function) '([^']*)'")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+
 ModelSource = Application | ModelFile | Factory
 
 APPLICATIONS = {
@@ -92,11 +97,33 @@ def parse_source(text: str) -> ModelSource:
     module, colon, function = text.partition(":")
     if colon and module and function:
         return Factory(module, function)
-    near = difflib.get_close_matches(text.lower(), APPLICATIONS, n=3, cutoff=0.4) or sorted(APPLICATIONS)[:3]
     raise PartitionError(
-        f"model {text!r} is not known: it is neither a name of keras.applications in lower case (nearest: "
-        f"{', '.join(near)}), nor a .keras file, nor package.module:factory."
+        f"model {text!r} is not known{_hint(text)}. Give a name of keras.applications in lower case, a .keras file, or "
+        "package.module:factory."
     )
+
+
+def check_file(source: ModelFile) -> None:
+    """Look whether a file holds the description of a Keras model, without TensorFlow; its layers may still be unknown.
+
+    Raises:
+        PartitionError: it does not.
+    """
+    _read_config(source.path)
+
+
+def _hint(text: str) -> str:
+    """Return what was probably meant by the name of no model; empty where that cannot be told."""
+    if text.lower() in APPLICATIONS:
+        return f": write it in lower case, {text.lower()}"
+    if Path(text).is_file() or text.endswith(_OTHER_FILES):
+        return ": a model file has to be one that Keras's model.save() wrote under a name that ends in .keras"
+    if text.endswith(":"):
+        return ": the function's name is missing after the colon"
+    if _DOTTED.fullmatch(text):
+        return f": a function is named after a colon, {':'.join(text.rsplit('.', 1))}"
+    near = difflib.get_close_matches(text.lower(), APPLICATIONS, n=3)
+    return f" (nearest: {', '.join(near)})" if near else ""
 
 
 def build_model(source: ModelSource, *, weights: str | None = None) -> Any:
@@ -118,7 +145,7 @@ def build_model(source: ModelSource, *, weights: str | None = None) -> Any:
             try:
                 return keras.saving.load_model(path, compile=False)
             except (ValueError, OSError, TypeError, KeyError) as error:
-                raise PartitionError(f"model file {path} cannot be loaded: {error}") from error
+                raise PartitionError(f"model file {path} cannot be loaded: {_why_refused(error)}") from error
         case Factory():
             return _call_factory(source)
 
@@ -141,7 +168,25 @@ def outline_model(source: ModelSource) -> Any:
             config.pop("compile_config", None)
             return keras.models.model_from_json(json.dumps(config))
         except (ValueError, OSError, TypeError, KeyError) as error:
-            raise PartitionError(f"model file {source.path} cannot be read: {error}") from error
+            raise PartitionError(f"model file {source.path} cannot be read: {_why_refused(error)}") from error
+
+
+def _why_refused(error: Exception) -> str:
+    """Return Keras's reason for not making a model from its file, in a line."""
+    said = " ".join(str(error).split())
+    if own := _NOT_KERAS_S.search(said):
+        why = f"it has a {own[1]} of your own, {own[2]}, whose code is not in the file"
+    elif "enable_unsafe_deserialization" in said:
+        why = "it has a Lambda layer, whose code is not loaded from a file"
+    else:
+        return said.rpartition("Exception encountered: ")[2].partition(" Full object config: ")[0]
+    return f"{why}. Give the function that makes the model instead, package.module:factory."
+
+
+def choose_preprocess(source: ModelSource, model: Any) -> Preprocess:
+    """Return how the model's input is preprocessed: not at all where it takes whole numbers, as pixels are."""
+    whole_numbers = "int" in model.inputs[0].dtype if getattr(model, "inputs", None) else False
+    return "identity" if whole_numbers else source.preprocess
 
 
 def _read_config(path: Path) -> dict[str, Any]:

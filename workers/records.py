@@ -104,6 +104,7 @@ class EventKind(enum.Enum):
     LINK_PROBED = "link_probed"  # mbps, delay_ms (measured)
     STRESS_SET = "stress_set"  # what was taken and what a probe found left: see BlockRecord.stress
     STRESS_RELEASED = "stress_released"  # took_s
+    SPEED_NOTICED = "speed_noticed"  # mbps, point (for it), evidence (count), since_ns: the edge found it out by itself
     STRANGERS = "strangers"  # <socket>_<reason>: count of refused peers and frames
 
 
@@ -179,6 +180,32 @@ class RunRecord(msgspec.Struct, frozen=True):
     oom_kills: int = 0
 
 
+class Change(msgspec.Struct, frozen=True):
+    """One change of a burst; its events stand in the logs under `run`, as those of a run do."""
+
+    run: int
+    from_mbps: float
+    to_mbps: float
+    from_point: int
+    to_point: int
+
+
+class Burst(msgspec.Struct, frozen=True):
+    """Changes one after another, each made once the strategy was ready for it, while frames were offered at `fps`.
+
+    The frames stand in the logs under `run`, each change's events under its own number. `took_s` is the time from the
+    first change to the end of the last; where the status is not ok, `changes` are those that came to their end.
+    """
+
+    run: int
+    fps: float
+    status: Status
+    reason: str | None
+    deadline_ms: float
+    took_s: float
+    changes: tuple[Change, ...]
+
+
 class Phases(msgspec.Struct, frozen=True):
     """How the block's wall time splits (seconds, controller's clock)."""
 
@@ -217,6 +244,71 @@ class BlockRecord(msgspec.Struct, frozen=True):
     started_utc: str
     duration_s: float
     stress: dict[str, float | str] = {}
+    bursts: tuple[Burst, ...] = ()
+
+
+class TierTimings(msgspec.Struct, frozen=True):
+    """What one tier's container timed, warm-up discarded: samples in ms.
+
+    `whole_ms` are calls of the whole model. `layers_ms` holds for each layer, in the order of the model's layers, its
+    samples from further calls in which every operation was timed; they are scaled so that their sum is that of
+    `whole_ms`'s median. `parts_ms` are calls of this tier's parts (edge: heads, cloud: tails), by point. `threads`:
+    within an operation, between operations.
+    """
+
+    threads: tuple[int, int]
+    whole_ms: tuple[float, ...]
+    layers_ms: tuple[tuple[float, ...], ...]
+    parts_ms: dict[int, tuple[float, ...]]
+
+
+class PointRun(msgspec.Struct, frozen=True):
+    """Frames sent one at a time through the real pipeline, cut at `point`, over a link of `mbps`.
+
+    `why` says what makes the point matter: ``best``, ``neighbour``, ``edge-only``, ``cloud-only``, ``paper``, or
+    ``config`` (where the experiments cut). Its frames are those of `run` in the logs beside.
+    """
+
+    run: int
+    mbps: float
+    point: int
+    why: tuple[str, ...]
+    fps: float
+    requested: Conditions
+    achieved: Conditions
+    clock_before: dict[str, ClockOffset] = {}
+    clock_after: dict[str, ClockOffset] = {}
+
+
+class ProfileRecord(msgspec.Struct, frozen=True):
+    """Contents of ``results/profiles/<model>/cpu<pct>-mem<pct>/profile.json``.
+
+    `tiers` (role -> timings) is empty where the status is not ok. `timing_s` is how much of `duration_s` it took until
+    they were there; after that frames were sent. The logs beside it are those of a block.
+    """
+
+    schema_version: int
+    protocol_version: int
+    model: str
+    cpu_pct: float
+    mem_pct: float
+    delay_ms: float
+    status: Status
+    reason: str | None
+    tiers: dict[str, TierTimings]
+    measured: tuple[PointRun, ...]
+    model_facts: dict[str, Any]  # of workers.store: digest, weights, seed, input_shape, points, layers
+    config_hash: str
+    commit: str
+    dirty: bool
+    hosts: dict[str, dict[str, Any]]
+    choices: dict[str, Any]
+    started_utc: str
+    duration_s: float
+    stress: dict[str, float | str] = {}
+    exit_code: int | None = None
+    oom_kills: int = 0
+    timing_s: float | None = None
 
 
 class JsonLines:

@@ -22,24 +22,32 @@ from workers import messages as m
 from workers import transport
 from workers.errors import ProtocolError, WorkerError
 from workers.frames import FrameHeader, pack, unpack
-from workers.inference import LoadedModel
+from workers.inference import LoadedModel, import_runtime
+from workers.memory import Growth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import zmq
 
+    from workers.records import TierTimings
+
 POLL_MS = 50
 CONNECT_TIMEOUT_S = 60.0
 
 
 class RunnerConfig(msgspec.Struct, frozen=True):
-    """What a runner must know; the file is rewritten to hand over a new cut. `launched_ns`: when that was."""
+    """What a runner must know; the file is rewritten to hand over a new cut. `launched_ns`: when that was.
+
+    Without a point the runner loads no model before it is told to build one. `urgent`: see `workers.messages.Build`.
+    """
 
     tier: str
     container: str
     model_folder: str
+    weights_memory: m.WeightsMemory
     points: tuple[int, ...]
+    urgent: bool
     control_path: str
     frames_path: str  # edge: where the agent hands frames over
     tail_endpoint: str  # the cloud's runner listens here, the edge's connects
@@ -93,6 +101,7 @@ class Runner:
         self._control = self._plane.connect_local(transport.DEALER, self._config.control_path, self._config.container)
         self._parts: dict[int, Callable[[Any], Any]] = {}
         self._model: LoadedModel | None = None
+        self._grown_bytes = 0
         self._stop = threading.Event()
         self._inference: threading.Thread | None = None
         self._codec = m.Codec(m.RunnerOrder)
@@ -106,7 +115,7 @@ class Runner:
         self._inference.start()
         ready.result()
         self._watch.split("connect")
-        self._say(m.RunnerUp(self._config.points, self._watch.parts_ms))
+        self._say(m.RunnerUp(self._config.points, self._watch.parts_ms, self._grown_bytes))
         while True:
             if self._control.poll(POLL_MS * 10):
                 self._obey(self._codec.decode(self._control.recv()))
@@ -118,17 +127,24 @@ class Runner:
 
     def _obey(self, order: m.RunnerOrder) -> None:
         match order:
-            case m.BuildPart(point):
+            case m.BuildPart(point, urgent):
                 try:
-                    self._say(m.PartBuilt(point, self._build(point)))
+                    loaded_ms = self._load_model() if self._model is None else {}
+                    built_ms = self._build(point, urgent=urgent)
+                    self._say(m.PartBuilt(point, {**loaded_ms, **built_ms}, self._grown_bytes))
                 except WorkerError as error:
-                    self._say(m.RunnerTrouble(str(error)))
+                    self._say(m.RunnerTrouble(str(error), lasting=True))
             case m.DropPart(point):
                 self._parts = {index: part for index, part in self._parts.items() if index != point}
                 gc.collect()
                 self._say(m.PartDropped(point))
             case m.Reload(point, restart):
                 self._reload(point, restart=restart)
+            case m.ProfileModel(points, repetitions):
+                try:
+                    self._say(m.ModelProfiled(self._profile(points, repetitions)))
+                except WorkerError as error:
+                    self._say(m.RunnerTrouble(str(error)))
 
     def _reload(self, point: int, *, restart: bool) -> None:
         if restart:
@@ -143,21 +159,38 @@ class Runner:
         self._model = None
         gc.collect()
         self._load()
-        self._say(m.RunnerUp((point,), self._watch.parts_ms))
+        self._say(m.RunnerUp((point,), self._watch.parts_ms, self._grown_bytes))
 
     def _load(self) -> None:
-        self._model = LoadedModel.load(Path(self._config.model_folder))
-        self._watch.add(self._model.timings_ms)
+        if not self._config.points:
+            self._watch.add({"import": import_runtime()})
+            return
+        self._watch.add(self._load_model())
         for point in self._config.points:
-            self._watch.add(self._build(point))
+            self._watch.add(self._build(point, urgent=self._config.urgent))
 
-    def _build(self, point: int) -> dict[str, float]:
+    def _load_model(self) -> dict[str, float]:
+        self._model = LoadedModel.load(Path(self._config.model_folder), self._config.weights_memory)
+        return self._model.timings_ms
+
+    def _build(self, point: int, *, urgent: bool) -> dict[str, float]:
         if self._model is None:
             raise WorkerError("no model is loaded")
+        growth = Growth()
         make = self._model.build_head if self._config.tier == "edge" else self._model.build_tail
         part = make(point)
+        if not urgent:
+            part.warm_up()
+        self._grown_bytes = max(self._grown_bytes, growth.bytes())
         self._parts = {**self._parts, point: part}
         return part.timings_ms
+
+    def _profile(self, points: tuple[int, ...], repetitions: int) -> TierTimings:
+        from workers.profiling import profile_model  # noqa: PLC0415 - of no use to a runner that serves
+
+        if self._model is None:
+            raise WorkerError("no model is loaded")
+        return profile_model(self._model, Path(self._config.model_folder), self._config.tier, points, repetitions)
 
     # --- inference ------------------------------------------------------------------------------------------
 

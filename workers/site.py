@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from workers import cgroup, memory
 from workers.records import JsonLines, MemorySample
 from workers.runtime import open_runtime
+from workers.store_check import check_once
 from workers.tier import Tier, TierSetup
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from workers import messages as m
     from workers.agent import Agent
     from workers.guard import Guard
+    from workers.store import StoredModel
     from workers.transport import DataPlane
 
 MEMORY_PERIOD_S = 0.25
@@ -29,8 +32,9 @@ MEMORY_PERIOD_S = 0.25
 class Site:
     """What the edge and the cloud agent have in common."""
 
-    def __init__(self, tier: Tier, choices: dict[str, str], log_path: Path) -> None:
+    def __init__(self, tier: Tier, model: StoredModel, choices: dict[str, str], log_path: Path) -> None:
         self.tier = tier
+        self.model = model
         self.choices = choices
         self.run = 0
         self._log = JsonLines(log_path)
@@ -39,7 +43,7 @@ class Site:
         self._sampler.start()
 
     @classmethod
-    def open(
+    async def open(
         cls,
         *,
         role: str,
@@ -51,11 +55,14 @@ class Site:
         results_endpoint: str,
         on_died: Callable[[m.Died], None],
     ) -> Site:
-        """Open runtime and tier.
+        """Open runtime and tier of a host whose stored model is what its name says.
 
         Raises:
             RuntimeUnavailable: the container engine is missing; the message says what to do.
+            PartitionError: the stored model is damaged or another one.
         """
+        # In a thread: reading a model lasts, in which a controller must not think this host dead.
+        model = await asyncio.to_thread(check_once, Path(order.place.folder))
         runtime = open_runtime(order.containers.runtime)
         choices = {"runtime": runtime.version(), "cgroup": cgroup.detect().version}
         budget = _budget(agent.guard, order)
@@ -75,7 +82,7 @@ class Site:
         )
         tier = Tier(setup, runtime, plane, agent.guard, on_died)
         agent.spawn(tier.listen())
-        return cls(tier, choices, log_folder / f"{role}-memory.jsonl")
+        return cls(tier, model, choices, log_folder / f"{role}-memory.jsonl")
 
     def refusals(self, plane: DataPlane) -> dict[str, int]:
         """Return all counts of refused peers and frames on this host, those of its containers included."""

@@ -2,8 +2,8 @@
 
 ``python -m workers.store MODEL --weights random|imagenet|PATH --seed N --store DIR`` makes ``DIR/<digest>/``:
 
-- ``graph.pb``     the TensorFlow graph from frame to logits; its nodes have the names that `FRAME`, `point_node` and
-                   `weight_node` give
+- ``graph.pb``     the TensorFlow graph from frame to logits; its nodes have the names that `FRAME`,
+                   `layer_scope`, `point_node` and `weight_node` give
 - ``weights.bin``  the variables' raw bytes, each at a multiple of 64, so that TensorFlow can use the
                    memory that the file is read into as it stands
 - ``meta.json``    a `StoredModel`
@@ -27,22 +27,27 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workers.errors import PartitionError
-from workers.partition import PartitionPoint, resolve
+from workers.partition import Layer, PartitionPoint, resolve
 from workers.partition_models import Application, Factory, ModelFile, ModelSource, Preprocess, parse_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 GRAPH, WEIGHTS, META = "graph.pb", "weights.bin", "meta.json"
 FRAME = "frame"
 ALIGNMENT_BYTES = 64
 _MAX_SEED = 2**32 - 1  # Keras's own limit
 
 
+def layer_scope(index: int) -> str:
+    """Return the name scope in which all of the graph's nodes of a layer (`workers.partition.Layer`) lie."""
+    return f"layer_{index}/"
+
+
 def point_node(index: int) -> str:
     """Return the name of the graph's node that holds the tensor at a partition point."""
-    return f"point_{index}"
+    return f"{layer_scope(index)}point"
 
 
 def weight_node(number: int) -> str:
@@ -79,6 +84,7 @@ class StoredModel(msgspec.Struct, frozen=True):
     classes: int
     weights_bytes: int
     points: tuple[PartitionPoint, ...]
+    layers: tuple[Layer, ...]
     variables: tuple[StoredVariable, ...]
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,8 @@ import numpy as np
 
 from workers.errors import PartitionError
 from workers.graph_export import export_graph
-from workers.partition import find_points
-from workers.partition_keras import keras
-from workers.partition_models import Application, ModelSource, Preprocess, build_model, preprocess
+from workers.partition_keras import keras, read_model
+from workers.partition_models import Application, ModelSource, Preprocess, build_model, choose_preprocess, preprocess
 from workers.store import (
     ALIGNMENT_BYTES,
     GRAPH,
@@ -30,6 +30,7 @@ from workers.store import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+_FRAME_AXES, _CHANNELS = ("height", "width", "channels"), 3
 _CALIBRATION_FRAMES = 8
 _PATCHES = 14  # a calibration frame's coarse pattern, per side: frames are no white noise
 
@@ -44,8 +45,9 @@ def make_model(source: ModelSource, request: Request, weights: str, folder: Path
     # Also where all weights come from a file: a dropout layer's own seed is drawn, and is a variable too.
     keras.utils.set_random_seed(request.seed or 0)
     model = _build(source, request, weights)
-    graph = export_graph(model, source.preprocess)
-    (folder / GRAPH).write_bytes(graph)
+    how = choose_preprocess(source, model)
+    exported = export_graph(model, how)
+    (folder / GRAPH).write_bytes(exported.graph)
     variables, weights_sha256 = _write_weights(model, folder / WEIGHTS)
     meta = StoredModel(
         schema_version=SCHEMA_VERSION,
@@ -54,15 +56,16 @@ def make_model(source: ModelSource, request: Request, weights: str, folder: Path
         weights=request.weights,
         seed=request.seed,
         keras=request.keras,
-        preprocess=source.preprocess,
+        preprocess=how,
         input_shape=tuple(model.inputs[0].shape[1:]),
         input_dtype="uint8",
-        classes=int(np.prod(model.outputs[0].shape[1:])),
+        classes=math.prod(exported.points[-1].output_shape),
         weights_bytes=(folder / WEIGHTS).stat().st_size,
-        points=find_points(model),
+        points=exported.points,
+        layers=exported.layers,
         variables=variables,
     )
-    digest = compute_digest(meta, hashlib.sha256(graph).hexdigest(), weights_sha256)
+    digest = compute_digest(meta, hashlib.sha256(exported.graph).hexdigest(), weights_sha256)
     (folder / META).write_bytes(msgspec.json.encode(msgspec.structs.replace(meta, digest=digest)))
     return digest
 
@@ -71,12 +74,23 @@ def _build(source: ModelSource, request: Request, weights: str) -> Any:
     if request.weights == "imagenet":
         return _download(source)
     model = build_model(source)
-    find_points(model)  # what cannot be partitioned is refused before anything long is done with it
+    _check_input(model)  # before anything long is done with it
     if request.weights.startswith("sha256:"):
         _load_weights(model, weights)
     elif isinstance(source, Application):
         calibrate(model, source.preprocess, request.seed)
     return model
+
+
+def _check_input(model: Any) -> None:
+    """Refuse what cannot be partitioned, and what frames cannot feed."""
+    given = read_model(model).inputs[0]
+    if len(given.shape) != len(_FRAME_AXES) + 1 or given.shape[-1] != _CHANNELS or given.dtype == "string":
+        raise PartitionError(
+            f"model {model.name!r} takes {given.dtype} of shape {tuple(given.shape[1:])}, but the device sends frames "
+            f"of shape (height, width, {_CHANNELS}), so it cannot be measured; its points can be listed with: "
+            "python -m workers.partition. Give a model whose keras.Input is a picture."
+        )
 
 
 def _download(source: ModelSource) -> Any:

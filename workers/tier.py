@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
+from workers import headroom, transport
 from workers import messages as m
-from workers import transport
+from workers.answers import Answers
 from workers.deathwatch import DeathWatch
-from workers.errors import ContainerError, WorkerError
+from workers.errors import ContainerError, LastingError, WorkerError
 from workers.last_words import ending, last_words
 from workers.runner import RunnerConfig
 from workers.runtime.base import ContainerSpec, Mount
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from workers.runtime.base import Runtime
 
 RUNNER_TIMEOUT_S = 150.0
+PROFILE_TIMEOUT_S = 600.0  # a model of seconds a frame on a quarter of a CPU, twenty parts, five samples of each
 PYTHON_ENV = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUNBUFFERED": "1",
@@ -75,9 +77,10 @@ class Tier:
         self._control = plane.in_loop(plane.bind_local(transport.ROUTER, self._control_path))
         self._codec = m.Codec(m.RunnerReply)
         self.cgroup = setup.cgroup
-        self._waiting: dict[str, asyncio.Future[m.RunnerReply]] = {}
+        self._answers = Answers()
         self._watch = DeathWatch(self._gone)
         self.refusals: dict[str, dict[str, int]] = {}
+        self._grown_bytes: dict[str, int] = {}  # container -> the most that building a part in it took
         self.containers: dict[str, int] = {}  # container -> PID of its first process
         self.cgroups: dict[str, str | None] = {}
         self._autopsies: set[asyncio.Task[None]] = set()
@@ -92,9 +95,8 @@ class Tier:
             match order:
                 case m.Launch():
                     parts_ms = await self._launch(order)
-                case m.Build(_, container, point):
-                    reply = await self._ask(container, m.BuildPart(point))
-                    parts_ms = reply.parts_ms
+                case m.Build():
+                    parts_ms = await self._build(order)
                 case m.Drop(_, container, point):
                     await self._ask(container, m.DropPart(point))
                     parts_ms = {}
@@ -102,8 +104,13 @@ class Tier:
                     parts_ms = await self._rebuild(order)
                 case m.Remove(_, container):
                     parts_ms = await self._remove(container)
+                case m.Profile(number, container, points, repetitions):
+                    reply = await self._ask(container, m.ProfileModel(points, repetitions), PROFILE_TIMEOUT_S)
+                    return m.Profiled(number, reply.timings)
                 case _:
                     return m.Refused(order.order, f"{type(order).__name__} is not for a tier")
+        except LastingError as error:
+            return m.Refused(order.order, f"{self._setup.role}: {error}", lasting=True)
         except (WorkerError, transport.SendFailed, OSError, ValueError, KeyError) as error:  # a tier always answers
             return m.Refused(order.order, f"{self._setup.role}: {error}")
         return m.Fulfilled(order.order, parts_ms)
@@ -115,19 +122,29 @@ class Tier:
         spec = self._spec(order, launched_ns)
         for undo, argv in self._undo(spec.name):
             self._guard.add(undo, argv)
-        answer = self._expect(name)
+        answer = self._answers.expect(name)
         try:
             await self._start(spec)
             engine_ms = (time.monotonic_ns() - launched_ns) / 1e6
             await self._adopt(name)
-            reply = await self._answer(name, answer)
+            reply = await self._answers.wait(name, answer, RUNNER_TIMEOUT_S)
         except BaseException:
             self._watch.drop(name)
             self._forget(name)
             # The guard keeps its undo: whether all is gone is not known here.
             await asyncio.shield(asyncio.to_thread(self._runtime.remove, spec.name))
             raise
+        self._grown_bytes[name] = reply.grown_bytes
         return {"container": min(engine_ms, reply.parts_ms["start"]), **started_after(engine_ms, reply.parts_ms)}
+
+    async def _build(self, order: m.Build) -> dict[str, float]:
+        grown_bytes = self._grown_bytes.get(order.container, 0)
+        if order.if_room and (lacking := headroom.lacking(self.cgroup, grown_bytes)):
+            raise LastingError(lacking)
+        reply = await self._ask(order.container, m.BuildPart(order.point, order.urgent))
+        self._grown_bytes[order.container] = max(grown_bytes, reply.grown_bytes)
+        parts_ms: dict[str, float] = reply.parts_ms
+        return parts_ms
 
     async def _start(self, spec: ContainerSpec) -> None:
         """Start a container; where that is cancelled, wait for the engine first, or it would finish unseen."""
@@ -147,18 +164,19 @@ class Tier:
 
     async def _rebuild(self, order: m.Rebuild) -> dict[str, float]:
         name, full = order.container, self._full_name(order.container)
-        answer = self._expect(name)
+        answer = self._answers.expect(name)
         marks = [time.monotonic_ns()]
         await asyncio.to_thread(self._runtime.pause, full)
         marks.append(time.monotonic_ns())
         path = self._config_path(name)
-        config = replace(RunnerConfig.read(path), points=(order.point,), launched_ns=time.monotonic_ns())
+        before = RunnerConfig.read(path)
+        config = replace(before, points=(order.point,), urgent=True, launched_ns=time.monotonic_ns())
         config.write(path)
         await self._control.send_multipart([name.encode(), m.encode(m.Reload(order.point, restart=order.restart))])
         marks.append(time.monotonic_ns())
         await asyncio.to_thread(self._runtime.unpause, full)
         marks.append(time.monotonic_ns())
-        reply = await self._answer(name, answer)
+        reply = await self._answers.wait(name, answer, RUNNER_TIMEOUT_S)
         pause, handover, unpause = ((after - before) / 1e6 for before, after in itertools.pairwise(marks))
         resumed_ms = (marks[-1] - config.launched_ns) / 1e6
         return {"pause": pause, "handover": handover, "unpause": unpause, **started_after(resumed_ms, reply.parts_ms)}
@@ -166,7 +184,7 @@ class Tier:
     async def _remove(self, name: str) -> dict[str, float]:
         started_ns = time.monotonic_ns()
         self._watch.drop(name)
-        self._tell_waiting(name, m.RunnerTrouble(f"container {name} was removed before it was ready"))
+        self._answers.hear(name, m.RunnerTrouble(f"container {name} was removed before it was ready"))
         await self._put_away(name)
         return {"remove": (time.monotonic_ns() - started_ns) / 1e6}
 
@@ -180,32 +198,17 @@ class Tier:
 
     def _forget(self, name: str) -> None:
         self.containers.pop(name, None)
+        self._grown_bytes.pop(name, None)
         self.cgroups.pop(name, None)
 
     # --- talking to runners ---------------------------------------------------------------------------------
 
-    def _expect(self, name: str) -> asyncio.Future[m.RunnerReply]:
-        future: asyncio.Future[m.RunnerReply] = asyncio.get_running_loop().create_future()
-        self._waiting[name] = future
-        return future
-
-    async def _ask(self, name: str, order: m.RunnerOrder) -> Any:
+    async def _ask(self, name: str, order: m.RunnerOrder, timeout_s: float = RUNNER_TIMEOUT_S) -> Any:
         if name not in self.containers:
             raise ContainerError(f"container {name} is not running")
-        answer = self._expect(name)
+        answer = self._answers.expect(name)
         await self._control.send_multipart([name.encode(), m.encode(order)])
-        return await self._answer(name, answer)
-
-    async def _answer(self, name: str, answer: asyncio.Future[m.RunnerReply]) -> Any:
-        try:
-            reply = await asyncio.wait_for(answer, RUNNER_TIMEOUT_S)
-        except TimeoutError:
-            raise ContainerError(f"container {name} gave no answer in {RUNNER_TIMEOUT_S:g} s") from None
-        finally:
-            self._waiting.pop(name, None)
-        if isinstance(reply, m.RunnerTrouble):
-            raise ContainerError(reply.reason)
-        return reply
+        return await self._answers.wait(name, answer, timeout_s)
 
     def _hear(self, parts: list[bytes]) -> None:
         name = parts[0].decode()
@@ -213,12 +216,7 @@ class Tier:
         if isinstance(reply, m.RunnerRefusals):
             self.refusals[name] = reply.counts
             return
-        self._tell_waiting(name, reply)
-
-    def _tell_waiting(self, name: str, reply: m.RunnerReply) -> None:
-        waiting = self._waiting.get(name)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(reply)
+        self._answers.hear(name, reply)
 
     # --- death ----------------------------------------------------------------------------------------------
 
@@ -229,7 +227,7 @@ class Tier:
         task.add_done_callback(self._autopsies.discard)
 
     async def _autopsy(self, name: str) -> None:
-        self._tell_waiting(name, m.RunnerTrouble(await self._post_mortem(name)))
+        self._answers.hear(name, m.RunnerTrouble(await self._post_mortem(name)))
 
     async def _post_mortem(self, name: str) -> str:
         """Find out how a container ended, tell of its death, and return the reason."""
@@ -274,7 +272,9 @@ class Tier:
             tier=setup.role,
             container=order.container,
             model_folder=setup.place.folder,
+            weights_memory=setup.place.weights_memory,
             points=order.points,
+            urgent=order.urgent,
             control_path=self._control_path,
             frames_path=self.frames_path,
             tail_endpoint=f"tcp://{setup.tail_address}:{order.tail_port}",

@@ -20,7 +20,8 @@ class Testbed:
     """A testbed that lives as long as this object is entered, and no longer than this process.
 
     The supervisor holds the other end of a pipe; whatever ends this process closes it. `facts` is what the
-    supervisor reported: ``up_ms``, ``cgroup`` (v1 or v2), ``delay`` (netem or delay line), ``notes``.
+    supervisor reported: ``up_ms``, ``cgroup`` (v1 or v2), ``preferred`` (whether the hosts go before
+    other work on this machine), ``delay`` (netem or delay line), ``notes``.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from report.claims import availability, downtime, frames, resources
+from report.claims import availability, cutting, downtime, frames, resources
 from report.claims.decision import Finding, State, worst
 from report.reference import paper
 
@@ -32,6 +32,9 @@ _DECIDERS: dict[str, Callable[[Tables], list[Finding]]] = {
     "served": frames.served,
     "fps": frames.more_dropped_at_higher_fps,
     "infeasible": resources.infeasible,
+    "best-by-speed": cutting.by_speed,
+    "best-by-cpu": cutting.by_cpu,
+    "best-by-memory": cutting.by_memory,
 }
 
 

@@ -55,7 +55,9 @@ def _along(of_strategy: pd.DataFrame, subject: str, axis: Axis) -> Finding | Non
         return None
     samples = {level: runs[runs[axis.column] == level]["downtime_ms"].tolist() for level in levels}
     figure = f"{_figure(samples, axis.name)}{_without_number(set(tried[axis.column]) - set(levels))}"
-    return Finding(subject, _same(samples), figure, f"{highest_other:g} % {axis.other_name}; {pooled(runs)}")
+    medians = [f"{text.durations(median_interval(sample))} at {level:g} %" for level, sample in samples.items()]
+    where = f"{highest_other:g} % {axis.other_name}; {pooled(runs)}"
+    return Finding(subject, _same(samples), figure, where, short=", ".join(medians))
 
 
 def _without_number(levels: set[float]) -> str:

@@ -24,12 +24,17 @@ class State(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One figure of ours that decides a claim for one model (and strategy), and the condition it was taken at."""
+    """One figure of ours that decides a claim for one model (and strategy), and the condition it was taken at.
+
+    `why` says what in the measurements makes it so, where they tell; `short` is the figure for a line of a table.
+    """
 
     subject: str
     state: State
     figure: str
     condition: str
+    why: str = ""
+    short: str = ""
 
 
 def worst(states: Iterable[State]) -> State:

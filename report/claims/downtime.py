@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from report import text
 from report.claims.decision import Finding, State, decide, worst
 from report.claims.frames import totals
+from report.claims.reasons import against_paper, longer
 from report.metrics.statistics import median_interval, ratio_interval
 from report.scope import condition
 from report.summaries import good, models_of, moved, of
@@ -47,19 +48,11 @@ def scenario_a(tables: Tables) -> list[Finding]:
 def b2_speed(tables: Tables) -> list[Finding]:
     """The baseline's downtime is at least ten times Scenario B Case 2's."""
     runs = _compared(tables)
-    ratios = {
-        model: ratio_interval(_downtimes(runs, model, _BASELINE), _downtimes(runs, model, _B2))
-        for model in models_of(runs)
-    }
+    samples = {model: (_downtimes(runs, model, _BASELINE), _downtimes(runs, model, _B2)) for model in models_of(runs)}
     return [
-        Finding(
-            model,
-            decide(ratio, above=MAGNITUDE),
-            f"{text.factor(ratio)} the downtime of B2 ({text.certainty(ratio)})",
-            _condition_of(runs, model, _BASELINE, _B2),
-        )
-        for model, ratio in ratios.items()
-        if ratio.n
+        _ratio(model, _condition_of(runs, model, _BASELINE, _B2), baseline, b2)
+        for model, (baseline, b2) in samples.items()
+        if baseline and b2
     ]
 
 
@@ -67,12 +60,13 @@ def b1_between(tables: Tables) -> list[Finding]:
     """B1 takes longer than B2 and less than the baseline."""
     runs = _compared(tables)
     samples = {
-        model: [_downtimes(runs, model, strategy) for strategy in (_B2, _B1, _BASELINE)] for model in models_of(runs)
+        model: {strategy: _downtimes(runs, model, strategy) for strategy in (_B2, _B1, _BASELINE)}
+        for model in models_of(runs)
     }
     return [
-        _between(model, _condition_of(runs, model, _B2, _B1, _BASELINE), *sample)
+        _between(tables, model, _condition_of(runs, model, _B2, _B1, _BASELINE), sample)
         for model, sample in samples.items()
-        if all(sample)
+        if all(sample.values())
     ]
 
 
@@ -97,7 +91,7 @@ def _outage(model: str, runs: pd.DataFrame, frames: pd.DataFrame) -> Finding:
         f"intake stopped for {text.durations(stopped)} ({text.certainty(stopped)}); {answered:,} of "
         f"{text.plural(offered, 'frame')} offered during the downtime answered"
     )
-    return Finding(model, state, figure, condition(runs))
+    return Finding(model, state, figure, condition(runs), short=f"{text.durations(stopped)}, n = {stopped.n}")
 
 
 def _under_a_millisecond(subject: str, runs: pd.DataFrame) -> Finding:
@@ -108,11 +102,34 @@ def _under_a_millisecond(subject: str, runs: pd.DataFrame) -> Finding:
         f"{text.durations(interval)} ({text.certainty(interval)}); {under} of "
         f"{text.plural(len(sample), 'run')} below 1 ms, longest {text.duration(max(sample))}"
     )
-    return Finding(subject, decide(interval, below=SWITCH_MS), figure, condition(runs))
+    short = f"{text.durations(interval)}, n = {interval.n}"
+    return Finding(subject, decide(interval, below=SWITCH_MS), figure, condition(runs), short=short)
 
 
-def _between(model: str, where: str, b2: list[float], b1: list[float], baseline: list[float]) -> Finding:
-    state = worst(decide(ratio, above=1.0) for ratio in (ratio_interval(b1, b2), ratio_interval(baseline, b1)))
-    intervals = {"B2": median_interval(b2), "B1": median_interval(b1), "baseline": median_interval(baseline)}
-    shown = [f"{name} {text.durations(i)} (n = {i.n})" for name, i in intervals.items()]
-    return Finding(model, state, ", ".join(shown), where)
+def _ratio(model: str, where: str, baseline: list[float], b2: list[float]) -> Finding:
+    ratio = ratio_interval(baseline, b2)
+    state = decide(ratio, above=MAGNITUDE)
+    slow, fast = median_interval(baseline), median_interval(b2)
+    why = "" if state is State.HOLDS else against_paper({_BASELINE: slow.median, _B2: fast.median})
+    figure = (
+        f"the baseline's {text.durations(slow)} are {text.factor(ratio)} "
+        f"B2's {text.durations(fast)} ({text.certainty(ratio)})"
+    )
+    return Finding(model, state, figure, where, why, f"{text.factor(ratio)}, n = {ratio.n}")
+
+
+def _between(tables: Tables, model: str, where: str, sample: dict[str, list[float]]) -> Finding:
+    above_b2 = decide(ratio_interval(sample[_B1], sample[_B2]), above=1.0)
+    below_baseline = decide(ratio_interval(sample[_BASELINE], sample[_B1]), above=1.0)
+    intervals = {strategy: median_interval(values) for strategy, values in sample.items()}
+    shown = [f"{name} {text.durations(interval)} (n = {interval.n})" for name, interval in intervals.items()]
+    reasons = (
+        longer(tables, model, _B2, _B1) if above_b2 is not State.HOLDS else "",
+        longer(tables, model, _B1, _BASELINE) if below_baseline is not State.HOLDS else "",
+    )
+    state = worst((above_b2, below_baseline))
+    named = zip(("B2", "B1", "baseline"), intervals.values(), strict=True)
+    short = ", ".join(f"{name} {text.durations(interval)}" for name, interval in named)
+    return Finding(
+        model, state, ", ".join(shown), where, " ".join(filter(None, reasons)), f"{short}, n = {intervals[_B1].n}"
+    )

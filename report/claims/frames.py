@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from report import text
 from report.claims.decision import Finding, State
+from report.claims.reasons import dropped
 from report.metrics.statistics import wilson
 from report.scope import condition
-from report.summaries import good, models_of, of
+from report.summaries import directions_of, good, models_of, of, of_direction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +22,16 @@ _SCENARIO_B = ("switch-b1", "switch-b2")
 
 
 def served(tables: Tables) -> list[Finding]:
-    """Some frames offered during the downtime are answered."""
-    return [_served(subject, frames) for subject, frames in _during(tables).items() if frames["offered"].sum()]
+    """Some frames offered during the downtime are answered, whichever way the speed changed."""
+    frames = good(tables.at_reference(tables.frames))
+    return [
+        _served(tables, model, strategy, of_change)
+        for model in models_of(frames)
+        for strategy in _SCENARIO_B
+        for pair in directions_of(frames)
+        if not (of_change := of_direction(of(frames, model, strategy), pair)).empty
+        and totals(of_change[of_change["window"] == "downtime"], "offered")[0]
+    ]
 
 
 def more_dropped_at_higher_fps(tables: Tables) -> list[Finding]:
@@ -44,10 +53,21 @@ def _during(tables: Tables) -> dict[str, pd.DataFrame]:
     }
 
 
-def _served(subject: str, frames: pd.DataFrame) -> Finding:
-    answered, offered = totals(frames, "answered", "offered")
-    figure = f"{answered:,} of {text.plural(offered, 'frame')} answered, {text.rate(wilson(answered, offered))}"
-    return Finding(subject, _any(answered, offered), figure, condition(frames))
+def _served(tables: Tables, model: str, strategy: str, frames: pd.DataFrame) -> Finding:
+    during = frames[frames["window"] == "downtime"]
+    answered, offered = totals(during, "answered", "offered")
+    before, offered_before = totals(frames[frames["window"] == "before"], "answered", "offered")
+    usual = f"; before the change {text.percent(before / offered_before)}" if offered_before else ""
+    rate = text.rate(wilson(answered, offered))
+    few = answered <= NEXT_TO_NONE * offered
+    return Finding(
+        f"{model}, {strategy}, to {text.speed(during['to_mbps'].iloc[0])}",
+        _any(answered, offered),
+        f"{answered:,} of {text.plural(offered, 'frame')} answered, {rate}{usual}",
+        condition(during),
+        dropped(tables, model, during) if few else "",
+        f"{rate} of {text.plural(offered, 'frame')}",
+    )
 
 
 def _any(answered: int, offered: int) -> State:
@@ -67,4 +87,4 @@ def _fps(subject: str, frames: pd.DataFrame) -> Finding | None:
     elif fast.high < slow.low:
         state = State.DOES_NOT_HOLD
     figure = f"{text.rate(slow)} at {rates[0]:g} FPS, {text.rate(fast)} at {rates[-1]:g} FPS"
-    return Finding(subject, state, figure, condition(frames))
+    return Finding(subject, state, figure, condition(frames), short=figure)

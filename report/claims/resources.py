@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from report import text
 from report.claims.decision import Finding, State
+from report.claims.reasons import room
 from report.metrics.memory import noise_mb
 from report.metrics.statistics import FEWEST
 from report.scope import condition
-from report.summaries import MemoryRow, good, memory_rows, models_of, of
+from report.summaries import MemoryRow, good, memory_rows, models_of, of, strategies_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +33,13 @@ def b2_memory(tables: Tables) -> list[Finding]:
 
 
 def infeasible(tables: Tables) -> list[Finding]:
-    """No run with 10 % of the memory or less was possible."""
+    """No run with 10 % of the memory or less was possible; one that was refutes it."""
     low = tables.downtime[tables.downtime["mem_pct"] <= LOW_MEMORY_PCT]
-    return [_infeasible(model, low[low["model"] == model]) for model in models_of(low)]
+    return [
+        _infeasible(tables, model, strategy, of(low, model, strategy))
+        for model in models_of(low)
+        for strategy in strategies_of(low[low["model"] == model])
+    ]
 
 
 def _b2_memory(row: MemoryRow, where: str) -> Finding:
@@ -44,21 +50,28 @@ def _b2_memory(row: MemoryRow, where: str) -> Finding:
             state = State.HOLDS
         elif row.peak_low_mb > limit_mb:
             state = State.DOES_NOT_HOLD
+    peak = f"{text.megabytes(row.total_mb)} MB [{text.megabytes(row.peak_low_mb)}, {text.megabytes(row.peak_high_mb)}]"
     figure = (
-        f"{text.megabytes(row.total_mb)} MB at its peak against {text.megabytes(row.initial_mb)} MB of "
-        f"{row.initial_from} at rest: {row.total_over_initial:.2f}{text.TIMES} (n = {row.n})"
+        f"{peak} at its peak against {text.megabytes(row.initial_mb)} MB of "
+        f"{row.initial_from} at rest: {row.total_over_initial:.2f}{text.TIMES} (n = {row.n}){_charged(row)}"
     )
-    return Finding(f"{row.model}, {row.tier}", state, figure, where)
+    short = f"{row.total_over_initial:.2f}{text.TIMES} ({peak}), n = {row.n}"
+    return Finding(f"{row.model}, {row.tier}", state, figure, where, short=short)
 
 
-def _infeasible(model: str, runs: pd.DataFrame) -> Finding:
+def _charged(row: MemoryRow) -> str:
+    """Say the same by the cgroups' charge, where it was measured."""
+    multiple = row.cgroup_total_mb / row.cgroup_initial_mb if row.cgroup_initial_mb else math.nan
+    return "" if math.isnan(multiple) else f"; by the cgroups' charge {multiple:.2f}{text.TIMES}"
+
+
+def _infeasible(tables: Tables, model: str, strategy: str, runs: pd.DataFrame) -> Finding:
     refused, ran = int((runs["status"] == "infeasible").sum()), int((runs["status"] == "ok").sum())
-    state = State.UNDECIDED
-    if bool(refused) != bool(ran):
-        state = State.HOLDS if refused else State.DOES_NOT_HOLD
+    state = State.DOES_NOT_HOLD if ran else State.HOLDS if refused else State.UNDECIDED
     other = len(runs) - refused - ran
     figure = f"{refused} of {text.plural(len(runs), 'run')} infeasible, {ran} ran"
     killed = int(runs.loc[runs["status"] == "infeasible", "oom_kills"].fillna(0).gt(0).sum())
     evidence = f"; the kernel killed for want of memory in {killed}" if killed else ""
     lost = f"; {other} failed for another reason or cannot be read" if other else ""
-    return Finding(model, state, f"{figure}{evidence}{lost}", condition(runs))
+    why = room(tables, model, strategy, runs)
+    return Finding(f"{model}, {strategy}", state, f"{figure}{evidence}{lost}", condition(runs), why, figure)

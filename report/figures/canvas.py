@@ -14,8 +14,12 @@ from report.theme import INK, MUTED, RULE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
+_LEGEND_MARK_INCHES = 0.6
+_LEGEND_LETTER_INCHES = 0.08
+_LEGEND_ROW_INCHES = 0.22
 _LOOK: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
@@ -36,6 +40,7 @@ _LOOK: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be searched, selected and restyled
     "svg.hashsalt": "neukonfig",
     "text.color": INK,
+    "text.parse_math": False,  # a dollar in the name of a layer is a dollar
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,
     "xtick.labelsize": 8.5,
@@ -56,6 +61,21 @@ def panels(
         panel.set_title(" · ".join(label for label in (row, column) if label), loc="left", color=INK)
         sns.despine(ax=panel)
     return figure, by_label
+
+
+def blank(width: float, height: float) -> Figure:
+    """Return a figure without axes, sizes in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend(figure: Figure, marks: Sequence[Artist]) -> None:
+    """Put a legend below a figure, in as many rows as it takes; panels keep their height."""
+    longest = max(len(str(mark.get_label())) for mark in marks)
+    column_inches = _LEGEND_MARK_INCHES + _LEGEND_LETTER_INCHES * longest
+    columns = max(1, min(int(figure.get_figwidth() // column_inches), len(marks)))
+    rows = -(-len(marks) // columns)
+    figure.set_figheight(figure.get_figheight() + (rows - 1) * _LEGEND_ROW_INCHES)
+    figure.legend(handles=list(marks), loc="outside lower left", ncols=columns)
 
 
 def labels(found: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:

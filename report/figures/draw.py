@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from matplotlib.lines import Line2D
 
 from report.figures import canvas
-from report.text import TIMES
 from report.theme import INK, MUTED, RULE, Style, ordered, part_colour, style
 
 if TYPE_CHECKING:
@@ -18,12 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from report.figures.numbers import DowntimeSeries, DropPoint, PartBar, TradeOff
+    from report.figures.numbers import DowntimeSeries, DropPoint, PartBar
     from report.metrics.statistics import Interval
 
-_LEGEND_MARK_INCHES = 0.6
-_LEGEND_LETTER_INCHES = 0.08
-_LEGEND_ROW_INCHES = 0.22
 _NO_FRAME = -14.0  # where on the axis of drop rates stands what has none (%)
 
 
@@ -54,7 +50,7 @@ def downtime_overview(series: Sequence[DowntimeSeries]) -> Figure:
         _mark("median, 95 % interval", MUTED, "s"),
         Line2D([], [], color=INK, lw=1.6, ls=":", label="the paper's"),
     ]
-    _legend(figure, marks)
+    canvas.legend(figure, marks)
     return figure
 
 
@@ -81,7 +77,7 @@ def drop_rates(points: Sequence[DropPoint]) -> Figure:
         panel.set_xlim(rates[0] - 5 * apart, rates[-1] + 5 * apart)
         panel.set_xticks(rates, [f"{fps:g}" for fps in rates])
     canvas.outer_labels(axes, rows, columns, "frames offered per second", "dropped (%)")
-    _legend(figure, [_mark(style(s).name, style(s).light, style(s).marker) for s in strategies])
+    canvas.legend(figure, [_mark(style(s).name, style(s).light, style(s).marker) for s in strategies])
     return figure
 
 
@@ -93,30 +89,6 @@ def _drop_line(panel: Axes, look: Style, points: Sequence[DropPoint], shift: flo
     panel.errorbar(
         x, y, yerr=[below, above], color=look.light, marker=look.marker, ms=5, lw=1.3, capsize=2.5, elinewidth=1
     )
-
-
-def trade_off(points: Sequence[TradeOff], paper: Sequence[TradeOff]) -> Figure:
-    """Draw memory against downtime; hollow marks are the paper's."""
-    models = sorted({point.model for point in points})
-    figure, axes = canvas.panels([""], models, width=4.6, height=3.2)
-    for model in models:
-        panel = axes["", model]
-        for point in paper:
-            look = style(point.strategy)
-            y = point.downtime.median
-            panel.plot(point.memory, y, look.marker, mfc="none", mec=look.light, mew=1.4, ms=8, zorder=2, ls="none")
-        for point in (p for p in points if p.model == model):
-            look = style(point.strategy)
-            _median_on_y(panel, point.downtime, point.memory, look.light, look.marker, size=7)
-        panel.set_xlabel(f"largest memory on the edge ({TIMES} one pipeline at rest)")
-        panel.set_xlim(0.7, max(2.4, *(point.memory + 0.3 for point in points)))
-        canvas.log_ms_axis(panel, "y", [p.downtime.median for p in (*points, *paper)])
-    axes["", models[0]].set_ylabel("downtime (log scale)")
-    strategies = ordered(point.strategy for point in points)
-    marks = [_mark(style(s).name, style(s).light, style(s).marker) for s in strategies]
-    hollow = Line2D([], [], marker="o", mfc="none", mec=MUTED, mew=1.4, ms=7, ls="none", label="the paper's")
-    _legend(figure, [*marks, hollow])
-    return figure
 
 
 def work_parts(bars: Sequence[PartBar]) -> Figure:
@@ -138,7 +110,7 @@ def work_parts(bars: Sequence[PartBar]) -> Figure:
         panel.set_xlabel("median time (ms)")
         panel.grid(visible=False, axis="y")
     marks = [_mark(name.replace("_", " "), part_colour(name), "s") for name in names]
-    _legend(figure, marks)
+    canvas.legend(figure, marks)
     return figure
 
 
@@ -156,20 +128,5 @@ def _median_on_x(panel: Axes, median: Interval, y: float, colour: str, marker: s
     panel.plot(median.median, y, marker, color=colour, ms=6, mec="white", mew=0.6, zorder=5, ls="none")
 
 
-def _median_on_y(panel: Axes, median: Interval, x: float, colour: str, marker: str, size: float = 6) -> None:
-    if not math.isnan(median.low):
-        panel.plot([x, x], [median.low, median.high], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
-    panel.plot(x, median.median, marker, color=colour, ms=size, mec="white", mew=0.6, zorder=5, ls="none")
-
-
 def _mark(label: str, colour: str, marker: str, size: float = 6) -> Line2D:
     return Line2D([], [], color=colour, marker=marker, ms=size, ls="none", label=label)
-
-
-def _legend(figure: Figure, marks: Sequence[Line2D]) -> None:
-    longest = max(len(str(mark.get_label())) for mark in marks)
-    column_inches = _LEGEND_MARK_INCHES + _LEGEND_LETTER_INCHES * longest
-    columns = max(1, min(int(figure.get_figwidth() // column_inches), len(marks)))
-    rows = -(-len(marks) // columns)
-    figure.set_figheight(figure.get_figheight() + (rows - 1) * _LEGEND_ROW_INCHES)  # panels keep their height
-    figure.legend(handles=list(marks), loc="outside lower left", ncols=columns)

@@ -12,7 +12,6 @@ from report.reference import paper
 from report.summaries import (
     directions_of,
     good,
-    memory_rows,
     models_of,
     moved,
     of,
@@ -28,12 +27,13 @@ if TYPE_CHECKING:
     from report.tables import Tables
 
 Panel = tuple[str, str]  # row and column label
+MOST_DOTS = 300  # of one strategy in one panel; more cannot be told apart and make the page large
 WINDOWS = {"downtime": "during the downtime", "whole": "whole run"}
 
 
 @dataclass(frozen=True)
 class DowntimeSeries:
-    """All runs of one strategy in one panel, their median, and what the paper reports (ms)."""
+    """The runs of one strategy in one panel, the median of all, and what the paper reports (ms); see `evenly`."""
 
     panel: Panel
     strategy: str
@@ -67,16 +67,6 @@ class DropPoint:
 
 
 @dataclass(frozen=True)
-class TradeOff:
-    """Memory at its largest (multiple of one pipeline at rest, edge) against downtime."""
-
-    model: str
-    strategy: str
-    memory: float
-    downtime: Interval
-
-
-@dataclass(frozen=True)
 class PartBar:
     """What the parts of the work of one tier took (median ms), stacked in the order they ran in."""
 
@@ -94,7 +84,7 @@ def downtime_series(tables: Tables) -> list[DowntimeSeries]:
         DowntimeSeries(
             panel=(model, text.direction(*pair)),
             strategy=strategy,
-            values=tuple(values),
+            values=evenly(values),
             median=median_interval(values),
             paper_ms=reference[strategy].ms if strategy in reference else None,
         )
@@ -103,6 +93,14 @@ def downtime_series(tables: Tables) -> list[DowntimeSeries]:
         for strategy in strategies_of(runs)
         if (values := of_direction(of(runs, model, strategy), pair)["downtime_ms"].tolist())
     ]
+
+
+def evenly(values: list[float], most: int = MOST_DOTS) -> tuple[float, ...]:
+    """Return the values, of more than `most` so many evenly spaced by rank: the smallest and the largest stay."""
+    if len(values) <= most:
+        return tuple(values)
+    ordered = sorted(values)
+    return tuple(ordered[round(place * (len(ordered) - 1) / (most - 1))] for place in range(most))
 
 
 def grid_cells(tables: Tables, asked: AskedGrid | None = None) -> list[GridCell]:
@@ -134,22 +132,6 @@ def drop_points(tables: Tables, *, to_faster: bool) -> list[DropPoint]:
         for strategy in strategies_of(rows)
         for fps, rate, offered in _by_fps(of_direction(of(rows[rows["window"] == window], model, strategy), pair))
     ]
-
-
-def trade_offs(tables: Tables) -> list[TradeOff]:
-    """Return memory on the edge against downtime at the reference condition, for each model and strategy."""
-    runs = moved(tables.at_reference(tables.downtime))
-    found = (
-        TradeOff(
-            row.model,
-            row.strategy,
-            row.total_over_initial,
-            median_interval(of(runs, row.model, row.strategy)["downtime_ms"]),
-        )
-        for row in memory_rows(tables.memory)
-        if row.tier == "edge"
-    )
-    return [point for point in found if point.downtime.n]
 
 
 def part_bars(tables: Tables) -> list[PartBar]:

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from report import text
+from report import text, tradeoff
 from report.cells import MEASURED, NOT_MEASURED
-from report.figures import canvas, draw, heatmap
+from report.figures import draw, drop_cells, heatmap, timeline, timeline_numbers, trade_off
 from report.figures import numbers as nb
-from report.metrics.statistics import Interval, median_interval
-from report.reference import paper
+from report.figures.plot import Plot
+from report.figures.point_plots import point_plots
+from report.metrics.statistics import median_interval
 from report.scope import condition, described
 from report.summaries import models_of, moved, of, strategies_of
 from report.theme import ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from matplotlib.figure import Figure
-
     from report.asked import AskedGrid
     from report.tables import Tables
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure: file name without ending, heading, finding in one or two sentences, and its drawing.
-
-    `empty` says why there is nothing to see; the drawing then shows that sentence.
-    """
-
-    name: str
-    title: str
-    finding: str
-    draw: Callable[[], Figure]
-    empty: str | None = None
-
-    def render(self) -> dict[str, bytes]:
-        """Return the figure as ``svg`` and as ``pdf``."""
-        with canvas.look():
-            figure = canvas.nothing(self.empty) if self.empty else self.draw()
-        return {kind: canvas.save(figure, kind) for kind in ("svg", "pdf")}
 
 
 def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
@@ -53,13 +28,21 @@ def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
         tables: what was measured.
         asked: the grid, where it is known: its cells that were not measured are shown as such.
     """
-    series, points = nb.downtime_series(tables), nb.trade_offs(tables)
+    series, points = nb.downtime_series(tables), tradeoff.trade_offs(tables)
     bars, cells = nb.part_bars(tables), nb.grid_cells(tables, asked)
+    strips = timeline_numbers.strips(tables)
     return [
+        Plot(
+            "timeline",
+            "One repartition by each strategy, moment by moment",
+            timeline_numbers.finding(strips),
+            lambda: timeline.timelines(strips),
+            None if any(strip.missing is None for strip in strips) else "No run with a downtime.",
+        ),
         Plot(
             "downtime",
             "Downtime of every run, by strategy",
-            _ranking(tables),
+            f"{_ranking(tables)}{_thinned(series)}",
             lambda: draw.downtime_overview(series),
             None if series else "No run with a downtime.",
         ),
@@ -73,18 +56,20 @@ def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
         Plot(
             "tradeoff",
             "Downtime against memory",
-            f"Strategies with less downtime stand lower, those with less memory further left; "
-            f"hollow marks are the paper's. {described(tables.references)}."
+            f"{tradeoff.finding(points)} At {described(tables.references)}, 95 % intervals both ways."
             if points
             else "",
-            lambda: draw.trade_off(points, _paper_trade_offs(points)),
+            lambda: trade_off.trade_off(points, tradeoff.paper_trade_offs()),
             None if points else "No run with both a downtime and a measurement of memory.",
         ),
         _grid("fig11", "Pause and resume", ("pause-resume", "pause-resume-inprocess"), cells),
         _grid("fig12", "Scenario A", ("switch-a1", "switch-a2"), cells),
         _grid("fig13", "Scenario B", ("switch-b1", "switch-b2"), cells),
         _drops("fig14", "faster", tables),
+        _drop_cells("fig14_cells", "faster", tables, asked),
         _drops("fig15", "slower", tables),
+        _drop_cells("fig15_cells", "slower", tables, asked),
+        *point_plots(tables, asked),
     ]
 
 
@@ -127,6 +112,18 @@ def _drops(name: str, speed: str, tables: Tables) -> Plot:
     )
 
 
+def _drop_cells(name: str, speed: str, tables: Tables, asked: AskedGrid | None) -> Plot:
+    cells = drop_cells.drop_cells(tables, asked, to_faster=speed == "faster")
+    measured = any(cell.state == MEASURED for cell in cells)
+    return Plot(
+        name,
+        f"Drop rate over CPU and memory availability when the link gets {speed} (Fig. {name[3:5]}, the paper's axes)",
+        f"{drop_cells.finding(cells)} With Wilson's 95 % interval and the frames offered meanwhile.",
+        lambda: drop_cells.draw(cells),
+        None if measured else f"Link gets {speed}: no frame was offered during a downtime of Scenario B.",
+    )
+
+
 def _rates(points: list[nb.DropPoint]) -> str:
     found = []
     for strategy in ordered(point.strategy for point in points):
@@ -154,6 +151,13 @@ def _ranking(tables: Tables) -> str:
     return " ".join(sentences)
 
 
+def _thinned(series: list[nb.DowntimeSeries]) -> str:
+    """Say so where not every run is drawn."""
+    if all(len(one.values) == one.median.n for one in series):
+        return ""
+    return f" Of more than {nb.MOST_DOTS} runs in one row that many are drawn, evenly by rank; medians are of all."
+
+
 def _longest_parts(bars: list[nb.PartBar]) -> str:
     """Name, for the tier that works longest, the part that takes most of its time."""
     longest: dict[tuple[str, str], tuple[float, str]] = {}
@@ -170,17 +174,3 @@ def _longest_parts(bars: list[nb.PartBar]) -> str:
         + "."
         for model in models
     )
-
-
-def _paper_trade_offs(ours: list[nb.TradeOff]) -> list[nb.TradeOff]:
-    shown = {point.strategy for point in ours}
-    return [
-        nb.TradeOff(
-            "",
-            strategy,
-            paper().memory[strategy].total_mb / paper().memory[strategy].initial_mb,
-            Interval(downtime.ms, math.nan, math.nan, 1, 0.0),
-        )
-        for strategy, downtime in paper().downtime.items()
-        if strategy in shown
-    ]

@@ -16,14 +16,14 @@ degraded            the rest: frames are served on the old partition
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from workers.records import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from workers.records import Event, RunRecord
+    from workers.records import Event
 
 _MS = 1e-6  # of a nanosecond
 _COMPONENT_OF_WORK = {"launch": "t_initialisation_ms", "build": "t_exec_ms", "rebuild": "t_update_ms"}
@@ -32,6 +32,22 @@ _TIERS = ("edge", "cloud")
 
 class IncompleteRunError(Exception):
     """The events of a run do not tell its downtime; the text says what is missing."""
+
+
+class Asked(Protocol):
+    """The change that was asked for: a run's, or one of a burst's."""
+
+    @property
+    def to_mbps(self) -> float:
+        """The new network speed."""
+
+    @property
+    def from_point(self) -> int:
+        """The cut for the old speed."""
+
+    @property
+    def to_point(self) -> int:
+        """The cut for the new speed."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,7 @@ class Part:
     ms: float
 
 
-def timeline(run: RunRecord, events: Iterable[Event]) -> Timeline:
+def timeline(run: Asked, events: Iterable[Event]) -> Timeline:
     """Order a run's edge events around its change of network speed.
 
     Raises:
@@ -107,9 +123,13 @@ def downtime(steps: Timeline) -> Downtime | None:
 
 def parts(steps: Timeline) -> tuple[Part, ...]:
     """List what each tier spent on each part of the work before the end of the downtime."""
+    return tuple(part for work in steps.works for part in parts_of(work))
+
+
+def parts_of(work: Event) -> tuple[Part, ...]:
+    """List what each tier spent on each part of one piece of work, in the order in which it was logged."""
     return tuple(
         Part(str(work.detail.get("work", "unknown")), tier, key[len(tier) + 1 : -len("_ms")], float(value))
-        for work in steps.works
         for key, value in work.detail.items()
         for tier in _TIERS
         if key.startswith(f"{tier}_")
@@ -141,12 +161,16 @@ def _components(steps: Timeline, total_ns: int) -> dict[str, float]:
     return found
 
 
-def _change(ordered: Sequence[Event], run: RunRecord) -> Event:
+def _change(ordered: Sequence[Event], run: Asked) -> Event:
     changes = [event for event in ordered if event.kind is EventKind.CHANGE_LEARNED]
     if not changes:
         raise IncompleteRunError("edge-events.jsonl has no change_learned for this run")
-    # Setting the speed that a run starts from is told the edge, too: the change is the one to `to_mbps`.
-    return next((event for event in changes if event.detail.get("mbps") == run.to_mbps), changes[-1])
+    # Setting the speed that a run starts from is told the edge, too: the change is the one to `to_mbps`. An edge that
+    # notices by itself gives an estimate: the change is then the first after the link was set to that speed.
+    set_ns = [e.at_ns for e in ordered if e.kind is EventKind.LINK_SET and e.detail.get("mbps") == run.to_mbps]
+    told = [event for event in changes if event.detail.get("mbps") == run.to_mbps]
+    noticed = [event for event in changes if set_ns and event.at_ns >= set_ns[0]]
+    return (*told, *noticed, changes[-1])[0]
 
 
 def _stops(after: Sequence[Event], *, until_ns: int) -> tuple[tuple[int, int], ...]:

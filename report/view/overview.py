@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +19,38 @@ if TYPE_CHECKING:
     from report.load import Results
     from report.tables import Tables
 
-_SHOWN = 6  # findings that a verdict shows unfolded
+_SHOWN = 8  # findings that a verdict shows unfolded
+_DECIDING = 4  # findings of a claim in the table of all
+_RUNS = ("downtime-all", "every run")
+_PARTS = ("parts", "what the time went into")
+_EVIDENCE: dict[str, tuple[tuple[str, str], ...]] = {
+    "outage": (("timeline", "a run moment by moment"), _RUNS),
+    "availability": (("cells", "every cell"), ("noise", "noise")),
+    "scenario-a": (("timeline", "a run moment by moment"), _RUNS),
+    "b2-memory": (("memory", "Table I"), ("tradeoff", "downtime against memory")),
+    "b2-speed": (_RUNS, _PARTS, ("differences", "where our figures differ")),
+    "b1-between": (_RUNS, _PARTS, ("timeline", "a run moment by moment")),
+    "served": (("frames", "frames"), ("timeline", "a run moment by moment")),
+    "fps": (("frames", "frames"),),
+    "infeasible": (("runs", "runs that do not count, and why"), ("cells", "every cell")),
+    "best-by-speed": (("cut", "where to cut"),),
+    "best-by-cpu": (("cut", "where to cut"),),
+    "best-by-memory": (("cut", "where to cut"),),
+}
+_NEEDS = {
+    "outage": "runs of pause-resume that are ok",
+    "availability": "one strategy at two levels of CPU or memory",
+    "scenario-a": "runs of switch-a1 or switch-a2 that are ok",
+    "b2-memory": "runs of switch-b2 that measured their memory",
+    "b2-speed": "runs of pause-resume and of switch-b2 at one condition",
+    "b1-between": "runs of pause-resume, switch-b1 and switch-b2 at one condition",
+    "served": "runs of switch-b1 or switch-b2 with a frame offered during their downtime",
+    "fps": "switch-b1 or switch-b2 at two frame rates at one condition",
+    "infeasible": "runs with 10 % of the memory or less",
+    "best-by-speed": "a profile and two network speeds",
+    "best-by-cpu": "profiles at two levels of CPU",
+    "best-by-memory": "profiles at two levels of memory",
+}
 
 
 @dataclass(frozen=True)
@@ -30,13 +62,14 @@ class FindingView:
     tone: str
     figure: str
     condition: str
+    why: str
 
 
 @dataclass(frozen=True)
 class VerdictView:
     """A verdict as the page shows it; `folded` says that its findings are many and come in a fold.
 
-    A condition that all findings share stands once, with the verdict.
+    A condition that all findings share stands once, with the verdict. `evidence` are places on the page (anchor, name).
     """
 
     key: str
@@ -49,6 +82,9 @@ class VerdictView:
     condition: str
     findings: list[FindingView]
     folded: bool
+    evidence: tuple[tuple[str, str], ...]
+    short: list[str]
+    untested: str
 
 
 def lead(results: Results, tables: Tables) -> str:
@@ -57,6 +93,8 @@ def lead(results: Results, tables: Tables) -> str:
     ok = int((runs["status"] == "ok").sum())
     models, strategies = models_of(runs), strategies_of(runs)
     days = sorted({block.record.started_utc[:10] for block in results.blocks})
+    if not days and not results.unreadable:
+        return f"{text.plural(len(results.profiles), 'profile')} and no repartition: see Where to cut."
     if not days:
         return f"No block can be read ({text.plural(len(results.unreadable), 'block')} found): see Runs for why."
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
@@ -131,12 +169,14 @@ def _gaps(results: Results, tables: Tables) -> list[str]:
     return found
 
 
-def verdict_views(verdicts: list[Verdict]) -> list[VerdictView]:
-    """Return the verdicts as the page shows them."""
-    return [_verdict_view(verdict) for verdict in verdicts]
+def verdict_views(verdicts: list[Verdict], models: list[str]) -> list[VerdictView]:
+    """Return the verdicts as the page shows them; each says for which of the models nothing decides it."""
+    return [_verdict_view(verdict, models) for verdict in verdicts]
 
 
-def _verdict_view(verdict: Verdict) -> VerdictView:
+def _verdict_view(verdict: Verdict, models: list[str]) -> VerdictView:
+    subjects = [re.split(r"[,:]", finding.subject)[0] for finding in verdict.findings]
+    untested = [model for model in models if model not in subjects] if subjects else []
     conditions = {found.condition for found in verdict.findings}
     shared = conditions.pop() if len(conditions) == 1 else ""
     return VerdictView(
@@ -150,11 +190,19 @@ def _verdict_view(verdict: Verdict) -> VerdictView:
         condition=shared,
         findings=[
             FindingView(
-                found.subject, found.state.value, _tone(found.state), found.figure, "" if shared else found.condition
+                found.subject,
+                found.state.value,
+                _tone(found.state),
+                found.figure,
+                "" if shared else found.condition,
+                found.why,
             )
             for found in verdict.findings
         ],
         folded=len(verdict.findings) > _SHOWN,
+        evidence=_EVIDENCE[verdict.key] if verdict.findings else (),
+        short=[*_short(verdict), *(f"{model}: not tested" for model in untested)],
+        untested=f"Not tested for {text.listing(untested)}." if untested else "",
     )
 
 
@@ -172,10 +220,18 @@ def tally(verdicts: list[Verdict]) -> str:
 
 def _digest(verdict: Verdict) -> str:
     if not verdict.findings:
-        return "No run of this grid can decide it."
+        return f"Nothing here can decide it: it takes {_NEEDS[verdict.key]}."
     counts = Counter(finding.state for finding in verdict.findings)
     said = [f"{state.value} in {counts[state]}" for state in State if counts[state]]
     return f"{text.plural(len(verdict.findings), 'comparison')}: {text.listing(said)}"
+
+
+def _short(verdict: Verdict) -> list[str]:
+    """Return the figures that decide a claim, each with its subject, for a line of a table."""
+    deciding = [finding for finding in verdict.findings if finding.state is verdict.state]
+    shown = deciding[: _DECIDING if len(deciding) > _DECIDING else None]
+    more = [f"and {len(deciding) - len(shown)} more"] if len(deciding) > len(shown) else []
+    return [f"{finding.subject}: {finding.short or finding.figure}" for finding in shown] + more
 
 
 def _tone(state: State) -> str:

@@ -107,6 +107,9 @@ def _model_facts(block: Block) -> dict[str, Any]:
     """Return the facts of a block's model, of its partition points only those that were served at."""
     facts = dict(block.record.model_facts)
     points = facts.pop("points", None)
+    layers = facts.pop("layers", None)  # they have a table of their own
+    if isinstance(layers, list):
+        facts["layers"] = len(layers)
     if not isinstance(points, list):
         return facts
     used = {point for run in block.record.runs for point in (run.from_point, run.to_point)}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from workers.errors import IllegalTransition
 from workers.strategies import base as s
 
-POINTS = (0, 16, 21, 30)
+POINTS = (1, 16, 21, 30)
+HOT = (1, 16, 21)
 PUTS_AWAY = (s.DropInside, s.RemoveContainers)
 
 
@@ -43,7 +44,7 @@ class World:
 
     def start(self, point, standby_point):
         self.asked = point
-        self._feed(s.Start(point, standby_point))
+        self._feed(s.Start(point, standby_point, HOT))
 
     def change(self, point, standby_point):
         """As the manager does, hand a change over only to a strategy that serves."""
@@ -61,8 +62,10 @@ class World:
             self.prepared.discard(cut)
             if isinstance(action, s.RemoveContainers):
                 self._forget(cut.container)
+                self._empty(cut.container)
             self._feed(s.PutAway(cut) if well else s.WorkFailed(cut, "refused"))
         else:
+            self.prepared.discard(s.Cut(cut.container, s.UNCUT))  # a warm pair is none any more once it was built in
             if well and cut.container in self.containers:
                 self.prepared.add(cut)
             if not well and isinstance(action, s.LaunchContainers):
@@ -84,12 +87,15 @@ class World:
         self._disturbed = True
         self.containers.discard(container)
         self.remains.add(container)
-        self.prepared = {cut for cut in self.prepared if cut.container != container}
+        self._empty(container)
         self._feed(s.ContainerLost(container, "it ended"))
 
     def _forget(self, container):
         self.containers.discard(container)
         self.remains.discard(container)
+
+    def _empty(self, container):
+        self.prepared = {cut for cut in self.prepared if cut.container != container}
 
     # --- what the strategy asks for -------------------------------------------------------------------------
 
@@ -108,6 +114,7 @@ class World:
         match action:
             case s.Route(cut):
                 assert cut in self.prepared, f"routed to {cut}, which is not prepared"
+                assert cut.point != s.UNCUT, f"routed to {cut}, which holds no model"
                 self.route = cut
             case s.StopIntake():
                 assert rebuilds or not self._could_serve(), "intake stopped though something can serve"
@@ -152,14 +159,15 @@ class World:
 
     def _could_serve(self):
         going = self.work.cut if isinstance(self.work, PUTS_AWAY) else None
-        return bool(self.prepared - {going})
+        return any(cut.point != s.UNCUT for cut in self.prepared - {going})
 
     def _check_at_rest(self):
         assert self.work is None, "armed while work is under way"
         assert self.open, "armed with the intake stopped"
         assert self.route == self.state.active, "frames go elsewhere than to the active cut"
         assert self.route in self.prepared
-        assert self.prepared == {cut for cut in (self.state.active, self.state.standby) if cut is not None}
+        promised = (self.state.active, self.state.standby, *self.state.hot)
+        assert self.prepared == {cut for cut in promised if cut is not None}
         assert self.containers == {cut.container for cut in self.prepared}, "containers that serve nothing"
         assert not self.remains, "of a pair that lost a container the other one still runs"
         failed = any(not conclusion.ok for conclusion in self.conclusions[-1:])

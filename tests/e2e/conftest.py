@@ -59,6 +59,7 @@ class Workspace:
             "repeats": 1,
             "fps": [10],
             "windows": {"before_s": 0.5, "after_s": 0.5, "warmup_frames": 3},
+            "profile": {"levels": "none"},
         } | overrides
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
 

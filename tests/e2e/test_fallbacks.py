@@ -33,7 +33,8 @@ def runners(role, container):
 
 
 def kill(role, container):
-    found = runners(role, container)
+    """Kill a container's program; one that replaces itself by exec has no command line for a moment."""
+    found = wait_until(lambda: runners(role, container))
     assert found, f"no runner of {container} on {role}"
     for pid in found:
         os.kill(pid, signal.SIGKILL)
@@ -188,7 +189,7 @@ def test_the_old_pipeline_serves_on_when_the_new_one_dies_before_it_is_ready(blo
     one = block(
         "switch-b1",
         when=(2, EventKind.WORK_STARTED),
-        amid=lambda: wait_until(lambda: runners("cloud", "p3")) and kill("cloud", "p3"),
+        amid=lambda: kill("cloud", "p3"),
     )
     assert statuses(one) == ONE_FAILED
     assert sessions(one) == [0, 0, 1, 1]

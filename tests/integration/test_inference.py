@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from workers.errors import PartitionError
 from workers.inference import LoadedModel
 from workers.partition import resolve
+from workers.partition_models import build_model, parse_source
 from workers.store import GRAPH, WEIGHTS, put, weight_node
 
 pytest.importorskip("workers.partition_keras", reason="TensorFlow is not installed", exc_type=ImportError)
@@ -72,7 +74,9 @@ def test_the_ends_do_no_more_than_they_must(mobilenet):
 def test_parts_say_how_long_they_took(mobilenet):
     _, loaded = mobilenet
     part = loaded.build_tail(120)
-    assert set(part.timings_ms) == {"build", "first_inference"}
+    assert set(part.timings_ms) == {"build", "instantiate"}
+    part.warm_up()
+    assert set(part.timings_ms) == {"build", "instantiate", "first_inference"}
     assert set(loaded.timings_ms) == {"import", "read", "assemble"}
     assert all(took_ms > 0 for took_ms in {**part.timings_ms, **loaded.timings_ms}.values())
 
@@ -113,11 +117,60 @@ def test_statistics_seeds_and_layers_of_any_kind_are_loaded(small):
     assert models.same_logits(loaded.build_tail(4)(loaded.build_head(4)(frame)), expected)
 
 
-def test_every_load_has_weights_of_its_own_in_private_memory(small):
-    loads = LoadedModel.load(small), LoadedModel.load(small)
+def test_every_load_has_weights_of_its_own_in_private_memory_where_that_is_wanted(small):
+    loads = LoadedModel.load(small, "private"), LoadedModel.load(small, "private")
     addresses = [w.__array_interface__["data"][0] for loaded in loads for w in weights_of(loaded) if w.size]
     assert len(set(addresses)) == len(addresses)
     assert str(small) not in Path("/proc/self/maps").read_text()
+
+
+def test_mapped_weights_are_the_pages_of_the_file_and_a_write_would_not_reach_it(small):
+    loaded = LoadedModel.load(small, "mapped")
+    (mapping,) = [line for line in Path("/proc/self/maps").read_text().splitlines() if str(small / WEIGHTS) in line]
+    addresses, rights, *_ = mapping.split()
+    begin, end = (int(address, 16) for address in addresses.split("-"))
+    assert rights == "rw-p"
+    assert all(begin <= w.__array_interface__["data"][0] < end for w in weights_of(loaded) if w.size)
+
+
+def test_mapped_and_private_weights_give_the_same_to_the_bit_and_a_wrong_weight_does_not(small, tmp_path):
+    def outputs(folder, memory):
+        loaded = LoadedModel.load(folder, memory)
+        tensors = [loaded.build_head(point.index)(models.frame((8, 8, 3))).tobytes() for point in loaded.points]
+        return tensors, loaded.build_tail(2)(np.ones(resolve(loaded.points, 2).output_shape, np.float32)).tobytes()
+
+    wrong = tmp_path / "wrong"
+    shutil.copytree(small, wrong)
+    described = next(v for v in LoadedModel.load(small).meta.variables if v.path.endswith("kernel"))
+    raw = bytearray((wrong / WEIGHTS).read_bytes())
+    raw[described.offset + 3] ^= 1  # the sign's neighbour: half or twice the first weight
+    (wrong / WEIGHTS).write_bytes(raw)
+    assert outputs(small, "mapped") == outputs(small, "private")
+    assert outputs(small, "mapped") != outputs(wrong, "mapped") == outputs(wrong, "private")
+
+
+def test_without_tensorflows_optimiser_every_cut_gives_the_same_to_the_bit(mobilenet):
+    _, loaded = mobilenet
+    frame = models.frame((224, 224, 3))
+    whole = loaded.build_head(156)(frame).tobytes()
+    for index in (1, 17, 35, 62, 124, 155):
+        assert loaded.build_tail(index)(loaded.build_head(index)(frame)).tobytes() == whole, index
+
+
+def test_instantiating_computes_nothing_and_the_first_call_is_right(mobilenet):
+    _, loaded = mobilenet
+    frame = models.frame((224, 224, 3))
+    one, other = loaded.build_head(35), loaded.build_head(35)
+    other.warm_up()
+    np.testing.assert_array_equal(one(frame), other(frame))
+
+
+def test_what_tensorflow_cannot_run_is_a_partition_error(small):
+    loaded = LoadedModel.load(small)
+    head = loaded.build_head(2)
+    head._run._weights[:] = [weight[:1] for weight in head._run._weights]
+    with pytest.raises(PartitionError, match="TensorFlow could not run a part: "):
+        head(models.frame((8, 8, 3)))
 
 
 def test_parts_that_are_dropped_leave_nothing_in_tensorflow(mobilenet):
@@ -130,11 +183,21 @@ def test_parts_that_are_dropped_leave_nothing_in_tensorflow(mobilenet):
     assert context.context().list_function_names() == known
 
 
-def test_a_weights_file_that_was_cut_off_is_refused(small):
+@pytest.mark.parametrize("memory", ["mapped", "private"])
+def test_a_weights_file_that_was_cut_off_is_refused(small, memory):
     raw = (small / WEIGHTS).read_bytes()
     (small / WEIGHTS).write_bytes(raw[:-8])
     with pytest.raises(PartitionError, match="ends after"):
-        LoadedModel.load(small)
+        LoadedModel.load(small, memory)
+
+
+@pytest.mark.parametrize("memory", ["mapped", "private"])
+def test_a_model_without_weights_is_served(tmp_path, memory):
+    stored = put("workers.null_models:small", "random", 0, tmp_path)
+    loaded, frame = LoadedModel.load(tmp_path / stored.digest, memory), models.frame((8, 8, 3))
+    for point in loaded.points:
+        logits = loaded.build_tail(point.index)(loaded.build_head(point.index)(frame))
+        assert logits.tolist() == frame[0, 0].tolist()
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"no graph")])
@@ -155,6 +218,25 @@ def test_to_serve_takes_a_small_part_of_tensorflow_and_no_keras(small):
     imported, _, count = done.stdout.strip().rpartition(" ")
     assert imported == "[]"
     assert int(count) < 1200  # with the whole of it 2,800
+
+
+def test_loops_run_in_a_process_that_did_not_trace_them(tmp_path):
+    texts = ["tests.models:recurrent", "tests.models:masked_rows"]  # two models, so that names of functions could clash
+    folders = {text: Path(put(text, "random", 4, tmp_path).path) for text in texts}
+    load = (
+        "import pathlib, sys, numpy as np; from workers.inference import LoadedModel\n"
+        "for folder in sys.argv[1:]:\n"
+        "    loaded = LoadedModel.load(pathlib.Path(folder))\n"
+        "    frame = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)\n"
+        "    print(*loaded.build_tail(2)(loaded.build_head(2)(frame)))"
+    )
+    command = [sys.executable, "-c", load, *map(str, folders.values())]
+    lines = subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
+    for line, text in zip(lines, folders, strict=True):
+        keras.utils.set_random_seed(4)
+        frame = np.arange(192, dtype=np.float32).reshape(1, 8, 8, 3) / np.float32(255)
+        expected = build_model(parse_source(text))(frame, training=False).numpy()[0]
+        assert models.same_logits([float(number) for number in line.split()], expected)
 
 
 def test_tensorflow_gets_as_many_threads_as_the_process_has_cpus(small):

@@ -44,7 +44,8 @@ def test_the_command_prints_digest_and_path(capsys, tmp_path):
     assert not stored.reused
     assert (meta.model, meta.weights, meta.seed, meta.preprocess) == ("mobilenetv2", "random", 3, "tf")
     assert (meta.input_shape, meta.input_dtype, meta.classes) == ((224, 224, 3), "uint8", 1000)
-    assert len(meta.points) == 76
+    assert (len(meta.points), len(meta.layers)) == (76, 156)
+    assert meta.points[-1].flops_head == sum(layer.flops for layer in meta.layers)
     check_stored(tmp_path / stored.digest)
 
 
@@ -129,6 +130,7 @@ def test_weights_of_another_model_are_refused(capsys, tmp_path):
         ("vgg19", "nowhere.h5", "there is no such file"),
         ("tests.models:residual", "imagenet", "has no imagenet weights"),
         ("tests.models:two_inputs", "random", "2 inputs"),
+        ("tests.models:masked", "random", "takes int32 of shape (6,), but the device sends frames of shape (height, "),
         ("vgg20", "random", "nearest: vgg19"),
     ],
 )
@@ -143,6 +145,26 @@ def test_a_seed_that_keras_refuses_is_refused_with_the_range(capsys, tmp_path, s
     with pytest.raises(SystemExit, match="2"):
         main(["vgg19", f"--seed={seed}", "--store", str(tmp_path)])
     assert f"{seed!r} is not a whole number from 0 to 4294967295" in capsys.readouterr().err
+
+
+def test_pixels_go_as_they_are_into_a_model_that_takes_whole_numbers(tmp_path):
+    stored = put("tests.models:whole_numbers", "random", 0, tmp_path)
+    assert StoredModel.read(tmp_path / stored.digest).preprocess == "identity"
+
+
+def test_a_model_with_loops_has_the_same_digest_in_every_process(tmp_path):
+    command = [sys.executable, "-m", "workers.store", "tests.models:recurrent", "--store", str(tmp_path)]
+    printed = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)]
+    first, second = (msgspec.json.decode(line, type=Stored) for line in printed)
+    assert (first.digest, second.reused) == (second.digest, True)
+
+
+def test_a_weight_of_a_shared_layer_is_stored_once(tmp_path):
+    meta = StoredModel.read(tmp_path / put("tests.models:shared_layer", "random", 0, tmp_path).digest)
+    assert [variable.path for variable in meta.variables] == [
+        *("twice/kernel", "twice/bias", "logits/kernel", "logits/bias")
+    ]
+    assert [layer.params for layer in meta.layers if layer.name.startswith("twice")] == [192 * 192 + 192] * 2
 
 
 def test_weights_that_are_no_archive_are_refused(capsys, tmp_path):
@@ -201,8 +223,8 @@ def test_damage_is_found(tmp_path):
 def test_another_version_is_refused(tmp_path):
     stored = put("tests.models:residual", "random", 0, tmp_path)
     meta = tmp_path / stored.digest / META
-    meta.write_text(meta.read_text().replace('"schema_version":2', '"schema_version":99'))
-    with pytest.raises(PartitionError, match=r"version 99, this program reads 2.*workers.store"):
+    meta.write_text(meta.read_text().replace('"schema_version":3', '"schema_version":99'))
+    with pytest.raises(PartitionError, match=r"version 99, this program reads 3.*workers.store"):
         StoredModel.read(tmp_path / stored.digest)
 
 

@@ -121,6 +121,11 @@ class TestHosts:
             limit = Cgroup(wanted.cgroup(host.role)).memory_limit_bytes()
             assert limit == host.memory_mb * 1024 * 1024
 
+    def test_the_hosts_go_first_on_this_machine(self, testbed):
+        name, most = {"v1": ("cpu.shares", 262144), "v2": ("cpu.weight", 10000)}[detect().version]
+        assert testbed.facts["preferred"] == "yes"
+        assert int((Cgroup("/neukonfig").directory("cpu") / name).read_text()) == most
+
     def test_links_reach_their_neighbours_only(self):
         ssh("device", f"bash -c 'exec 3<>/dev/tcp/{ADDRESSES['device']}/22'")  # the probe itself works
         reachable = f"timeout 2 bash -c 'exec 3<>/dev/udp/{CLOUD_DATA}/9'"

@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from hosts.config import load, parse
-from hosts.grid import blocks
+from hosts.grid import blocks, levels, profiled_levels
 from tests.e2e.conftest import inventory as e2e_inventory
 from tests.e2e.traces import traces, wait_until
-from tests.unit.past_records import past_of
+from tests.unit.past_records import past_of, past_profile_of
 
 NAME = "flow"
 SUBNETS = ("198.19.50.", "198.19.51.", "198.19.52.")
@@ -33,18 +33,21 @@ GRID = {
 }
 WITHOUT_TESTBED = """
 include: "{repository}/rules/common.smk"
+include: "{repository}/rules/profile.smk"
 include: "{repository}/rules/grid.smk"
 rule all:
     default_target: True
-    input: [f"{{RESULTS}}/runs/{{block.folder}}/run.json" for block in BLOCKS]
+    input: [f"{{RESULTS}}/runs/{{block.folder}}/run.json" for block in BLOCKS] + PROFILES
 """
 STORE = "print('{}')\n"
 MEASURE = """
 import argparse, fcntl, pathlib, sys, time
 parser = argparse.ArgumentParser()
-for flag in ("config", "model", "strategy", "cpu", "mem", "stored", "out"):
+for flag in ("config", "model", "strategy", "cpu", "mem", "stored", "out", "profile"):
     parser.add_argument(f"--{flag}")
 job = parser.parse_args()
+if job.profile:
+    pathlib.Path(job.profile).read_text()
 folder = f"{job.model}/{job.strategy}/cpu{job.cpu}-mem{job.mem}"
 with open("one-at-a-time", "w") as lock, open("order", "a") as order:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two at once: the testbed is shared, and this fails
@@ -59,6 +62,21 @@ with open("one-at-a-time", "w") as lock, open("order", "a") as order:
             sys.exit(130)
     record = pathlib.Path("records", folder.replace("/", "_")).read_text()
     pathlib.Path(job.out, "run.json").write_text(record)
+"""
+PROFILE = """
+import argparse, fcntl, pathlib, sys
+parser = argparse.ArgumentParser()
+for flag in ("config", "model", "cpu", "mem", "stored", "out"):
+    parser.add_argument(f"--{flag}")
+job = parser.parse_args()
+folder = f"{job.model}/cpu{job.cpu}-mem{job.mem}"
+with open("one-at-a-time", "w") as lock, open("order", "a") as order:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    print(f"profile {folder}", file=order, flush=True)
+    if "profile" in pathlib.Path("broken").read_text().split():
+        sys.exit("edge: no such host")
+    record = pathlib.Path("records", "profile_" + folder.replace("/", "_")).read_text()
+    pathlib.Path(job.out, "profile.json").write_text(record)
 """
 REPORT = """
 import argparse, pathlib
@@ -81,9 +99,14 @@ class Flow:
         self._started = []
         self.config_file = folder / "config.yaml"
         self.configure(**changed)
-        for name, text in {"workers/store": STORE, "hosts/measure": MEASURE, "report/__main__": REPORT}.items():
+        for name, text in {
+            "workers/store": STORE,
+            "hosts/measure": MEASURE,
+            "hosts/profile": PROFILE,
+            "report/__main__": REPORT,
+        }.items():
             path = folder / f"{name}.py"
-            path.parent.mkdir()
+            path.parent.mkdir(exist_ok=True)
             path.with_name("__init__.py").touch()
             path.write_text(text)
         self.behave()
@@ -95,6 +118,9 @@ class Flow:
             record = self.folder / "records" / block.folder.replace("/", "_")
             record.parent.mkdir(exist_ok=True)
             record.write_bytes(msgspec.json.encode(past_of(config, block)))
+        for level in levels(config):
+            record = self.folder / "records" / f"profile_{level.folder.replace('/', '_')}"
+            record.write_bytes(msgspec.json.encode(past_profile_of(config, level)))
 
     def behave(self, broken="", endless=""):
         """Say of which strategies the blocks fail, and of which they take until they are interrupted."""
@@ -142,6 +168,13 @@ class Flow:
         path = self.folder / "order"
         return path.read_text().split("\n")[:-1] if path.exists() else []
 
+    @property
+    def blocks_order(self):
+        return [folder for folder in self.order if not folder.startswith("profile ")]
+
+    def profiles(self):
+        return [f"profile {level.folder}" for level in profiled_levels(load(self.config_file))]
+
     def expected(self):
         return [block.folder for block in blocks(load(self.config_file))]
 
@@ -179,14 +212,40 @@ def test_snakemake_plans_the_blocks_of_every_config_that_comes_along(path, tmp_p
     command += ["--configfile", str(path), "--config", *values]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"measure {len(blocks(load(path))):>12}".split() in [line.split() for line in done.stdout.splitlines()]
+    config = load(path)
+    counts = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+    assert counts["measure"] == str(len(blocks(config)))
+    assert counts.get("profile", "0") == str(len(profiled_levels(config)))
 
 
-def test_blocks_are_measured_one_at_a_time_in_the_order_of_the_grid(scheduled):
+def test_models_are_profiled_and_then_blocks_measured_one_at_a_time_in_the_order_of_the_grid(scheduled):
     status, said = scheduled.run()
     assert status == 0, said
-    assert scheduled.order == scheduled.expected()
-    assert len(scheduled.order) == 8
+    assert scheduled.order == [*scheduled.profiles(), *scheduled.expected()]
+    assert len(scheduled.order) == 2 + 8
+
+
+def test_levels_that_are_asked_for_are_profiled_and_nothing_else_is_done_anew(scheduled):
+    assert scheduled.run()[0] == 0
+    before = scheduled.order
+    scheduled.configure(profile={"levels": "all"})
+    status, said = scheduled.run()
+    assert status == 0, said
+    assert scheduled.order[len(before) :] == ["profile mobilenetv2/cpu50-mem100", "profile vgg19/cpu50-mem100"]
+
+
+def test_a_profile_that_cannot_be_made_costs_the_blocks_that_it_decides_and_no_others(scheduled):
+    scheduled.configure(models={"mobilenetv2": {"partition": "optimal"}, "vgg19": {}})
+    scheduled.behave(broken="profile")
+    status, _ = scheduled.run()
+    assert status != 0
+    assert scheduled.blocks_order == [folder for folder in scheduled.expected() if folder.startswith("vgg19")]
+    scheduled.behave()
+    before = len(scheduled.order)
+    assert scheduled.run()[0] == 0
+    again = scheduled.order[before:]
+    assert set(again[:2]) == set(scheduled.profiles())
+    assert again[2:] == [folder for folder in scheduled.expected() if folder.startswith("mobilenetv2")]
 
 
 def test_blocks_that_are_measured_already_leave_the_others_in_their_order(scheduled):
@@ -197,17 +256,17 @@ def test_blocks_that_are_measured_already_leave_the_others_in_their_order(schedu
     assert status == 0, said
     assert scheduled.order == done
     assert scheduled.run()[0] == 0
-    assert scheduled.order[len(done) :] == [folder for folder in wanted if folder not in done]
+    assert scheduled.blocks_order[len(done) :] == [folder for folder in wanted if folder not in done]
     scheduled.configure(strategies=[*GRID["strategies"], "switch-b1"])
     assert scheduled.run()[0] == 0
-    assert scheduled.order[8:] == [folder for folder in scheduled.expected() if "switch-b1" in folder]
+    assert scheduled.blocks_order[8:] == [folder for folder in scheduled.expected() if "switch-b1" in folder]
 
 
 def test_a_block_that_fails_is_tried_twice_and_the_others_keep_their_order(scheduled):
     scheduled.behave(broken="switch-a1")
     status, said = scheduled.run()
     assert status != 0, said
-    once = list(dict.fromkeys(scheduled.order))
+    once = list(dict.fromkeys(scheduled.blocks_order))
     assert once == scheduled.expected()
     assert [folder for folder in once if scheduled.order.count(folder) == 2] == [
         folder for folder in once if "switch-a1" in folder
@@ -249,11 +308,11 @@ def test_one_ctrl_c_ends_the_job_puts_the_machine_back_and_leaves_a_report(workf
     workflow.behave(endless="switch-a1")
     flow = workflow.start()
     first = next(place for place, folder in enumerate(workflow.expected()) if "switch-a1" in folder)
-    wait_until(lambda: len(workflow.order) > first or flow.poll() is not None)
+    wait_until(lambda: len(workflow.blocks_order) > first or flow.poll() is not None)
     os.killpg(flow.pid, signal.SIGINT)
     said, _ = flow.communicate(timeout=60)
     assert flow.returncode not in (0, None)
-    assert workflow.order == [*workflow.expected()[: first + 1], "put back"]
+    assert workflow.blocks_order == [*workflow.expected()[: first + 1], "put back"]
     assert f"{4 - first} of 4 blocks are not measured" in said
     assert page(workflow) == sorted(workflow.expected()[:first])
     assert "Traceback" not in said

@@ -146,6 +146,7 @@ class Script(msgspec.Struct):
     runs: list[Exception | str | None] = []
     closing: Exception | None = None
     lost: tuple[str, ...] = ()  # pipelines that die in every run though service goes on
+    changed: Exception | None = None  # every change of a burst
 
 
 class FakeSession:
@@ -191,6 +192,18 @@ class FakeSession:
         after = m.LinkMeasured(spec.to_mbps - 0.25, 20.25)
         left = m.AvailabilityRead(spec.run, cpu_pct=97.0, mem_pct=99.0)
         return Measured(outcome, frames, before, after, left, self._script.lost, 2.0, self.clocks, self.clocks)
+
+    def start_frames(self, run, fps):
+        self.log.append(f"frames {run} at {fps:g}")
+
+    def stop_frames(self, run):
+        self.log.append(f"stop {run}")
+        return m.FramesStopped(run, 10, 9, 5.0)
+
+    def change(self, change):
+        self._fail(self._script.changed)
+        self.log.append(f"change {change.run}")
+        return m.Repartitioned(change.run, change.to_point, moved=True, ok=True, reason=None)
 
     def clock_offsets(self):
         self._fail(self._script.closing)

@@ -53,7 +53,7 @@ def test_the_first_change_builds_and_the_way_back_only_switches(strategy):
         state, actions = strategy.handle(state, event)
         told.append(actions)
     assert told[2:] == [
-        (base.BuildInside(p1_21),),
+        (base.BuildInside(p1_21, urgent=True),),
         (base.Route(p1_21), base.Conclude(21, moved=True), base.Armed()),
         (base.Route(p1_16), base.Conclude(16, moved=True), base.Armed()),
         (base.Route(p1_21), base.Conclude(21, moved=True), base.Armed()),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hosts.agents import AgentTrouble
 from hosts.block import SESSIONS_WITHOUT_A_RUN, BlockMeasurement, requested, run_specs
+from hosts.burst import Limits
 from hosts.config import parse
 from hosts.errors import AgentError, ConnectError, RemoteError, TestbedError
 from hosts.grid import Block
@@ -26,11 +27,11 @@ OK, FAILED, INFEASIBLE = Status.OK, Status.FAILED, Status.INFEASIBLE
 class Measurement:
     """Measures a block whose sessions go by these scripts; sessions beyond them go well."""
 
-    def __init__(self, *scripts):
+    def __init__(self, *scripts, limits=None):
         self.log, self.told = [], []
         self._scripts = list(scripts)
         self.sessions = 0
-        self.result = BlockMeasurement(CONFIG, BLOCK, SPECS, self._open, self.told.append).measure()
+        self.result = BlockMeasurement(CONFIG, BLOCK, SPECS, self._open, self.told.append, limits).measure()
 
     def _open(self):
         self.sessions += 1
@@ -205,3 +206,29 @@ def test_there_is_exactly_one_row_for_every_spec(scripts):
             spec.repeat,
             spec.fps,
         )
+
+
+def test_a_burst_follows_the_last_run_in_its_session():
+    measured = Measurement(limits=Limits(8.0, 2))
+    assert measured.log[-6:] == ["run 4", "frames 5 at 5", "change 6", "change 7", "stop 5", "exit"]
+    (burst,) = measured.result.bursts
+    assert (burst.status, [change.run for change in burst.changes]) == (OK, [6, 7])
+    assert burst.changes[0].from_point == SPECS[-1].to_point
+
+
+def test_without_limits_there_is_no_burst():
+    assert Measurement().result.bursts == []
+
+
+def test_a_burst_that_breaks_costs_no_run():
+    measured = Measurement(Script(changed=GONE, closing=GONE), limits=Limits(8.0, 2))
+    assert measured.statuses == [OK] * 4
+    assert measured.sessions == 1
+    (burst,) = measured.result.bursts
+    assert (burst.status, burst.reason, burst.changes) == (FAILED, str(GONE), ())
+
+
+def test_the_burst_comes_in_the_session_that_measures_the_last_run():
+    measured = Measurement(Script(runs=[None, GONE]), limits=Limits(8.0, 1))
+    assert measured.sessions == 2
+    assert len(measured.result.bursts) == 1

@@ -119,7 +119,21 @@ STORIES = {
         "work_done drop",
         "rearmed",
     ],
+    "switch-hot": STANDBY_STORY,
+    "switch-warm": [
+        "change_learned",
+        "work_started build",
+        "work_done build",
+        "routed",
+        "repartitioned",
+        "work_started remove",
+        "work_done remove",
+        "work_started launch",
+        "work_done launch",
+        "rearmed",
+    ],
 }
+HOT_POINTS = {"switch-hot": (16, 21)}
 
 
 def test_every_strategy_has_its_story_told():
@@ -137,7 +151,8 @@ def test_the_story_of_a_change_by_the_clock(strategy, by_itself):
             learned = next(event for event in edge.events if event.kind is T0)
             assert learned.at_ns == learned_ns
             assert learned.detail == {"mbps": 5.0, "from_point": 16, "to_point": 21}
-            assert edge.reports == [m.Repartitioned(1, 21, moved=True, ok=True, reason=None), m.Rearmed(1)]
+            armed = m.Rearmed(1, HOT_POINTS.get(strategy, ()))
+            assert edge.reports == [m.Repartitioned(1, 21, moved=True, ok=True, reason=None), armed]
             assert edge.intake.route.point == 21
 
     run(scenario)
@@ -149,7 +164,8 @@ def test_a_change_that_moves_nothing_is_over_at_once(strategy):
         async with serving(strategy) as edge:
             await edge.change(16, 21)
             assert edge.story() == ["change_learned", "repartitioned", "rearmed"]
-            assert edge.reports == [m.Repartitioned(1, 16, moved=False, ok=True, reason=None), m.Rearmed(1)]
+            armed = m.Rearmed(1, HOT_POINTS.get(strategy, ()))
+            assert edge.reports == [m.Repartitioned(1, 16, moved=False, ok=True, reason=None), armed]
 
     run(scenario)
 

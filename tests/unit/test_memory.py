@@ -1,5 +1,6 @@
 """Proportional set size, pinned to the kernel's own text, and the tree of processes."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.memory import Pss, below, descendants, parse_parent, parse_smaps_rollup, pss
+from workers.memory import Growth, Pss, below, descendants, parse_parent, parse_smaps_rollup, pss
 
 ROLLUP = """\
 55d5c1a00000-7fff6a7fe000 ---p 00000000 00:00 0                          [rollup]
@@ -72,6 +73,17 @@ def test_memory_that_is_taken_shows():
     after = pss([os.getpid()])
     assert size * 0.95 < after.anon_bytes - before.anon_bytes < size * 1.2
     assert len(taken) == size
+
+
+def test_growth_is_that_at_its_height_without_the_pages_of_files(tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * (32 << 20))
+    growth = Growth()
+    with (tmp_path / "file").open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert sum(mapped[::4096]) > 0
+        block = bytearray(os.urandom(4096)) * (16 << 8)  # 16 MiB
+        del block
+        grown = growth.bytes()
+    assert (16 << 20) * 0.9 < grown < (16 << 20) * 1.5
 
 
 def test_shared_pages_are_counted_once_over_all():

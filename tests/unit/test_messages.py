@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from workers import messages as m
 from workers.errors import ProtocolError
+from workers.speed_map import SpeedMap
 
 CONVERSATIONS = {
     "order": m.Order,
@@ -19,6 +20,10 @@ CONVERSATIONS = {
     "runner reply": m.RunnerReply,
 }
 PIECES = st.lists(st.integers(1, 50), min_size=1, max_size=20)
+
+st.register_type_strategy(  # its bounds must fit its points
+    SpeedMap, st.dictionaries(st.integers(1, 1000), st.integers(1, 800), min_size=1).map(SpeedMap.from_points)
+)
 
 
 def can_be_sent(message):
@@ -121,7 +126,7 @@ def test_text_that_is_no_utf8_is_refused():
 
 def test_a_message_of_another_conversation_is_refused():
     with pytest.raises(ProtocolError, match="RunnerUp"):
-        m.Codec(m.Order).decode(m.encode(m.RunnerUp((1,), {})))
+        m.Codec(m.Order).decode(m.encode(m.RunnerUp((1,), {}, 0)))
 
 
 def test_an_unknown_field_is_refused():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from report.metrics.statistics import median_interval, ratio_interval, wilson
+from report.metrics.statistics import difference_interval, median_interval, quantile, ratio_interval, wilson
 
 finite = st.floats(min_value=-1e9, max_value=1e9)
 
@@ -119,3 +119,65 @@ def test_more_hits_than_frames_are_refused():
 def test_wilson_holds_the_rate_and_stays_between_0_and_1(pair):
     rate = wilson(*pair)
     assert 0 <= rate.low <= rate.rate <= rate.high <= 1
+
+
+def test_the_median_as_a_quantile_has_the_median_s_interval():
+    found = quantile(range(1, 10), 0.5)
+    assert (found.value, found.low, found.high) == (5, 2, 8)
+    assert found.coverage == pytest.approx(1 - 20 / 512)
+
+
+def test_the_99th_percentile_of_100_values_is_the_99th_and_has_no_upper_end():
+    # P(B < 97) with B ~ Binomial(100, 0.99) is P(at least 4 of 100 above) = 0.0184; P(all 100 below) = 0.366 > 2.5 %.
+    found = quantile(range(1, 101), 0.99)
+    assert (found.value, found.low) == (99, 97)
+    assert math.isnan(found.high)
+    assert found.coverage == pytest.approx(1 - 0.018374, abs=1e-5)
+    assert not found.is_extreme
+
+
+def test_368_values_are_the_fewest_with_an_upper_end_for_the_99th_percentile():
+    assert math.isnan(quantile(range(367), 0.99).high)
+    found = quantile(range(368), 0.99)
+    assert found.high == 367
+    assert found.coverage >= 0.95
+
+
+def test_the_99th_percentile_of_few_values_is_the_largest_and_says_so():
+    found = quantile([3.0, 1.0, 2.0], 0.99)
+    assert found.value == 3.0
+    assert found.is_extreme
+    assert math.isnan(found.high)
+
+
+def test_no_value_has_no_quantile():
+    assert math.isnan(quantile([math.nan], 0.99).value)
+
+
+@given(st.lists(finite, min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99]))
+def test_a_quantile_is_a_measured_value_within_its_interval(values, share):
+    found = quantile(values, share)
+    assert found.value in values
+    assert not found.low > found.value
+    assert not found.high < found.value
+    assert 0 < found.coverage <= 1
+
+
+def test_the_interval_of_a_quantile_holds_it_as_often_as_it_says():
+    draw = random.Random(3)
+    held = sum(
+        not (found.low > 0.9 or found.high < 0.9)
+        for found in (quantile([draw.random() for _ in range(60)], 0.9) for _ in range(2000))
+    )
+    assert held / 2000 >= 0.94
+
+
+def test_a_difference_of_medians_is_as_wide_as_both_intervals():
+    # With eight values each median has its whole range at 97.5 %: 254/256.
+    found = difference_interval(range(11, 19), range(1, 9))
+    assert (found.median, found.low, found.high, found.n) == (10, 11 - 8, 18 - 1, 8)
+    assert found.coverage == pytest.approx(1 - 4 / 256)
+
+
+def test_a_difference_to_nothing_is_no_number():
+    assert math.isnan(difference_interval([1.0, 2.0], []).median)

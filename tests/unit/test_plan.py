@@ -1,5 +1,6 @@
 """The plan says how large a grid is, what of it is left, how long that takes, and what of this is a guess."""
 
+import zipfile
 from pathlib import Path
 
 import msgspec
@@ -7,11 +8,11 @@ import pytest
 import yaml
 
 from hosts.config import load, parse
-from hosts.errors import HostsError
-from hosts.grid import blocks
+from hosts.errors import ConfigError, HostsError
+from hosts.grid import blocks, profiled_levels
 from hosts.plan import Plan, describe, main, make_plan
 from hosts.room import Room, refuse_without, rooms
-from tests.unit.past_records import past_of
+from tests.unit.past_records import past_of, past_profile_of
 
 GRID = {
     "models": {"vgg19": {}, "mobilenetv2": {}},
@@ -37,21 +38,116 @@ def measure(config, some, duration_s=50.0):
         path.write_bytes(msgspec.json.encode(past_of(config, block, duration_s)))
 
 
+def profile(config, some, duration_s=80.0):
+    """Leave the records of some profiles, as if they had been made."""
+    for level in some:
+        path = Path(config.results) / "profiles" / level.folder / "profile.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.encode(past_profile_of(config, level, duration_s)))
+
+
 def test_a_new_grid_is_all_left_and_all_a_guess(config):
     plan = make_plan(config)
-    first, second, third, *others = describe(config, plan)
+    first, second, third, fourth, *others = describe(config, plan)
     assert (
         first == "10 blocks, 60 runs: 2 models × 2 strategies × 2 CPU levels × 2 memory levels, 6 left out by `exclude`"
     )
     assert second == "each block: 1 frame rate × 2 directions × 3 repeats = 6 runs"
-    assert third.startswith("measured already: 0 blocks; the others take about ")
-    assert "known from blocks like them: 0; guessed by rules of thumb: 10" in others
+    assert third == "before them 2 profiles: vgg19/cpu100-mem100, mobilenetv2/cpu100-mem100"
+    assert fourth.startswith("measured already: 0 blocks and 0 profiles; the others take about ")
+    assert "known from others like them: 0; guessed by rules of thumb: 12" in others
 
 
 def test_the_time_left_is_that_of_its_parts(config):
     plan = make_plan(config)
-    assert plan.left_s == pytest.approx(plan.beside_s + sum(sum(expected.split) for expected in plan.left))
-    assert plan.beside_s > 0
+    profiles_s = sum(expected.total_s for expected in plan.profiles_left)
+    assert plan.left_s == pytest.approx(plan.beside_s + profiles_s + sum(sum(expected.split) for expected in plan.left))
+    assert min(plan.beside_s, profiles_s) > 0
+
+
+def test_profiles_that_are_made_take_no_time_and_tell_of_the_same_model_elsewhere(config):
+    wide = parse({**GRID, "results": config.results, "profile": {"levels": "all"}}, "c")
+    before = make_plan(wide)
+    profile(wide, profiled_levels(wide)[:1], duration_s=400.0)
+    after = make_plan(wide)
+    assert (before.profiles, after.profiles) == (5, 5)
+    assert (len(before.profiles_left), len(after.profiles_left)) == (5, 4)
+    (slow,) = [expected for expected in after.profiles_left if expected.likes]
+    assert slow.level.model == "vgg19"
+    assert slow.total_s > 400
+    assert "measured already: 0 blocks and 1 profile;" in "\n".join(describe(wide, after))
+
+
+def test_where_no_profile_is_wanted_the_plan_speaks_of_none(config):
+    without = parse({**GRID, "results": config.results, "profile": {"levels": "none"}}, "c")
+    plan = make_plan(without)
+    assert (plan.profiles, plan.profiles_left, plan.profiles_s) == (0, [], 0.0)
+    assert " profile" not in "\n".join(describe(without, plan))
+
+
+# --- models that are to be made -----------------------------------------------------------------------------
+
+
+def own_model(tmp_path, **model):
+    """Return a grid with one model of a user's own."""
+    models = {"own": {"partition": {20: 1, 5: 2}} | model}
+    return parse({**GRID, "models": models, "exclude": [], "results": str(tmp_path / "results")}, "c")
+
+
+def write_keras(path, config="{}"):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", config)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "own.keras does not exist"),
+        (b"no archive", "it is no Keras model"),
+        (b"", "it is no Keras model"),
+    ],
+)
+def test_a_model_file_that_cannot_be_read_is_refused_before_anything_runs(tmp_path, content, words):
+    path = tmp_path / "own.keras"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^models.own: model file .*{words}"):
+        make_plan(own_model(tmp_path, source=str(path)))
+
+
+def test_weights_that_are_not_there_or_that_nobody_has_are_refused(tmp_path):
+    source = write_keras(tmp_path / "own.keras")
+    for weights, words in (("none.h5", "there is no such file"), ("imagenet", "has no imagenet weights")):
+        with pytest.raises(ConfigError, match=rf"^models.own: .*{words}"):
+            make_plan(own_model(tmp_path, source=source, weights=weights))
+
+
+def test_a_model_that_is_stored_needs_its_file_no_more_and_its_points_are_checked(tmp_path):
+    source = write_keras(tmp_path / "own.keras")
+    config = own_model(tmp_path, source=source)
+    unchecked = f"points of own are checked once the model is stored: `python -m workers.partition {source}` lists them"
+    assert unchecked in describe(config, make_plan(config))
+    (tmp_path / "own.keras").unlink()
+    (tmp_path / "results/models").mkdir(parents=True)
+    (tmp_path / "results/models/own.json").write_text("{}")
+    assert unchecked not in describe(config, make_plan(config))
+
+
+def test_the_papers_points_need_no_check(config):
+    assert not [line for line in describe(config, make_plan(config)) if line.startswith("points of")]
+
+
+def test_the_command_refuses_in_a_line(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text("models: {foonet: {}}\nstrategies: [switch-b2]\n")
+    assert main(["--config", str(tmp_path / "c.yaml")]) == 2
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/c.yaml: models.foonet.source: model 'foonet' is not known")
+
+
+def test_the_command_takes_a_config_that_is_laid_over_the_default(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text(f"repeats: 2\nresults: {tmp_path}/results\n")
+    assert main(["--config", str(tmp_path / "c.yaml")]) == 0
+    assert "× 2 directions × 2 repeats = 4 runs" in capsys.readouterr().out
 
 
 def test_blocks_that_are_measured_are_not_left_and_tell_of_the_others(config):
@@ -60,13 +156,14 @@ def test_blocks_that_are_measured_are_not_left_and_tell_of_the_others(config):
     before, after = len(grid), make_plan(config)
     assert len(after.left) == before - 1
     assert any(expected.likes for expected in after.left)
-    assert "measured already: 1 block; the others" in "\n".join(describe(config, after))
+    assert "measured already: 1 block and 0 profiles; the others" in "\n".join(describe(config, after))
 
 
 def test_a_grid_that_is_measured_takes_no_time(config):
     measure(config, blocks(config))
+    profile(config, profiled_levels(config))
     plan = make_plan(config)
-    assert (plan.left, plan.left_s) == ([], 0.0)
+    assert (plan.left, plan.profiles_left, plan.left_s) == ([], [], 0.0)
     assert not [line for line in describe(config, plan) if "guess" in line]
 
 
@@ -109,13 +206,15 @@ def test_the_rules_of_thumb_promise_what_the_configs_do(name, most_min, tmp_path
 
 def test_the_shipped_grids_hold_what_their_heads_say():
     default, paper, part = (load(CONFIGS / f"{name}.yaml") for name in ("default", "paper", "slice"))
-    for config in (default, paper, part):
-        assert len({block.strategy for block in blocks(config)}) == 5
-        assert config.repeats == 5
+    papers = {"pause-resume", "switch-a1", "switch-a2", "switch-b1", "switch-b2"}
+    assert {block.strategy for block in blocks(default)} == papers | {"switch-hot", "switch-warm"}
+    for config in (paper, part):
+        assert {block.strategy for block in blocks(config)} == papers
+    assert default.repeats == paper.repeats == part.repeats == 5
     assert len(blocks(paper)) == 2 * 5 * 4 * 5
     assert len(blocks(part)) == 8 * 5
     full = [block for block in blocks(default) if (block.cpu_pct, block.mem_pct) == (100, 100)]
-    assert len(full) == 2 * 5
+    assert len(full) == 2 * 7
 
 
 # --- the command --------------------------------------------------------------------------------------------

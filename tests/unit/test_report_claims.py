@@ -11,6 +11,7 @@ from report.load import load_results
 from report.metrics.statistics import Interval
 from report.tables import build_tables
 from tests.synthetic import RunSpec, Work, write_block
+from tests.synthetic_profiles import ProfileSpec, vgg19, write_profile
 from workers.records import Status
 
 FULL = 0.96
@@ -76,7 +77,7 @@ def test_the_papers_world_holds(tmp_path):
     held = {key for key, verdict in found.items() if verdict.state is State.HOLDS}
     assert held == {"outage", "scenario-a", "b2-memory", "b2-speed", "b1-between", "served"}
     untested = {key for key, verdict in found.items() if verdict.state is State.NOT_TESTED}
-    assert untested == {"availability", "fps", "infeasible"}
+    assert untested == {"availability", "fps", "infeasible", "best-by-speed", "best-by-cpu", "best-by-memory"}
 
 
 def test_another_world_does_not(tmp_path):
@@ -179,11 +180,97 @@ def test_more_drops_at_higher_frame_rates(tmp_path):
     assert "at 5 FPS" in found["fps"].findings[0].figure
 
 
-def test_little_memory_is_infeasible_or_it_is_not(tmp_path):
+def test_little_memory_is_infeasible_until_a_run_says_otherwise(tmp_path):
     refused = [RunSpec(status=Status.INFEASIBLE, reason="OOM") for _ in range(3)]
-    write_block(tmp_path, refused, mem_pct=10)
-    found = {verdict.key: verdict for verdict in verdicts(build_tables(load_results(tmp_path)))}
-    assert found["infeasible"].state is State.HOLDS
+    write_block(tmp_path, refused, mem_pct=10, strategy="switch-a1")
+    assert decided(tmp_path)["infeasible"].state is State.HOLDS
     write_block(tmp_path, switches(590, "build"), mem_pct=5)
-    found = {verdict.key: verdict for verdict in verdicts(build_tables(load_results(tmp_path)))}
-    assert found["infeasible"].state is State.UNDECIDED
+    verdict = decided(tmp_path)["infeasible"]
+    assert verdict.state is State.DOES_NOT_HOLD
+    assert [(finding.subject, finding.state) for finding in verdict.findings] == [
+        ("vgg19, switch-a1", State.HOLDS),
+        ("vgg19, switch-b2", State.DOES_NOT_HOLD),
+    ]
+
+
+def test_little_memory_is_undecided_where_all_failed_for_another_reason(tmp_path):
+    write_block(tmp_path, [RunSpec(status=Status.FAILED, reason="died")], mem_pct=10)
+    assert decided(tmp_path)["infeasible"].state is State.UNDECIDED
+
+
+def test_with_little_memory_it_is_said_what_was_left_and_what_the_pipelines_take(tmp_path):
+    write_block(tmp_path, switches(590, "build"))
+    stress = {"memory_bytes": 8e9, "mem_taken_bytes": 7.2e9}
+    write_block(tmp_path, [RunSpec(status=Status.INFEASIBLE, reason="OOM")], mem_pct=10, stress=stress)
+    (finding,) = decided(tmp_path)["infeasible"].findings
+    # The cgroups are charged with nine tenths of the 700 MB.
+    assert finding.why == (
+        "The stressor left 800 MB of the edge's memory; with all of it the strategy is charged with 630 MB."
+    )
+
+
+def launched(ms, n=8):
+    parts = {"edge_read_ms": ms - 500.0, "edge_import_ms": 400.0, "cloud_import_ms": 300.0}
+    return [RunSpec(works=(Work("launch", ms, parts),), routed_ms=ms + i, repeat=i) for i in range(n)]
+
+
+def rebuilt(ms, n=8):
+    parts = {"edge_read_ms": 100.0, "edge_import_ms": 390.0, "cloud_import_ms": 300.0}
+    return [
+        RunSpec(works=(Work("rebuild", ms, parts),), stopped_ms=0.1, resumed_ms=ms + i + 1, repeat=i) for i in range(n)
+    ]
+
+
+def test_what_keeps_b1_longer_than_the_baseline_is_named(tmp_path):
+    write_block(tmp_path, rebuilt(2000.0), strategy="pause-resume")
+    write_block(tmp_path, launched(5000.0), strategy="switch-b1")
+    write_block(tmp_path, switches(500, "build"))
+    verdict = decided(tmp_path)["b1-between"]
+    assert verdict.state is State.DOES_NOT_HOLD
+    (finding,) = verdict.findings
+    assert finding.why.replace("\xa0", " ") == (
+        "switch-b1 takes longest on the edge, there more than pause-resume for read 4.50 s against 100 ms."
+    )
+    assert finding.short.replace("\xa0", " ") == (
+        "B2 502 ms [500, 504], B1 5.00 s [5.00, 5.01], baseline 2.00 s [2.00, 2.01], n = 8"
+    )
+
+
+def test_a_claim_that_holds_needs_no_reason(tmp_path):
+    write_block(tmp_path, restarts(6.0), strategy="pause-resume")
+    write_block(tmp_path, launched(1900.0), strategy="switch-b1")
+    write_block(tmp_path, switches(500, "build"))
+    found = decided(tmp_path)
+    for key in ("b1-between", "b2-speed"):
+        assert [(finding.state, finding.why) for finding in found[key].findings] == [(State.HOLDS, "")]
+
+
+def test_a_smaller_ratio_is_traced_to_the_strategy_that_differs_from_the_paper(tmp_path):
+    write_block(tmp_path, restarts(1.5), strategy="pause-resume")
+    write_block(tmp_path, switches(600, "build"))
+    (finding,) = decided(tmp_path)["b2-speed"].findings
+    assert finding.state is State.DOES_NOT_HOLD
+    assert finding.why == (
+        "pause-resume takes 0.25 times as long as in the paper (≈ 6 s) and "
+        "switch-b2 takes 1.0 times as long as in the paper (≈ 0.6 s)."
+    )
+
+
+def test_frames_served_meanwhile_are_told_by_direction_with_what_became_of_the_others(tmp_path):
+    slower = switches(1900, "launch", busy_every=1)
+    faster = switches(1900, "launch", from_mbps=5.0, to_mbps=20.0)
+    write_block(tmp_path, [*slower, *faster], strategy="switch-b1")
+    to_slow, to_fast = decided(tmp_path)["served"].findings
+    assert to_slow.subject.replace("\xa0", " ") == "vgg19, switch-b1, to 5 Mbit/s"
+    # Frames every 100 ms, the first at t0: 20 a run within 1900 to 1913 ms.
+    assert to_slow.figure.replace("\xa0", " ") == "0 of 160 frames answered, 0 % [0, 2]; before the change 100 %"
+    assert (to_slow.state, to_slow.why) == (State.DOES_NOT_HOLD, "Dropped: 160 busy.")
+    assert (to_fast.state, to_fast.why) == (State.HOLDS, "")
+
+
+def test_where_the_link_holds_frames_up_the_time_of_sending_one_is_said(tmp_path):
+    write_block(tmp_path, switches(500, "build", busy_every=1))
+    write_profile(tmp_path, ProfileSpec(vgg19()))
+    (finding,) = decided(tmp_path)["served"].findings
+    # Point 16 puts out 1,605,632 bytes; with 66 of headers for every 1448 and 20 ms of delay at 5 Mbit/s.
+    assert finding.why.replace("\xa0", " ").endswith("s on the new link, a frame comes every 100 ms.")

@@ -1,11 +1,13 @@
 """The numbers that figures show, and that files come out the same every time."""
 
+import itertools
 import math
 import re
 
 import pytest
 
-from report.figures import numbers, plots
+from report import tradeoff
+from report.figures import drop_cells, numbers, plots
 from report.figures.__main__ import main as draw_figures
 from report.load import load_results
 from report.svg import inline, width_of
@@ -13,7 +15,10 @@ from report.tables import build_tables, write_tables
 from tests.synthetic import RunSpec, Work, write_block
 from workers.records import Status
 
-NAMES = ["downtime", "parts", "tradeoff", "fig11", "fig12", "fig13", "fig14", "fig15"]
+NAMES = [
+    *("timeline", "downtime", "parts", "tradeoff", "fig11", "fig12", "fig13"),
+    *("fig14", "fig14_cells", "fig15", "fig15_cells", "fig02", "fig03", "best_point"),
+]
 
 
 @pytest.fixture
@@ -30,6 +35,10 @@ def tables(tmp_path):
     built = build_tables(load_results(tmp_path))
     write_tables(built, tmp_path / "tables")
     return built
+
+
+def named(tables):
+    return {plot.name: plot for plot in plots(tables)}
 
 
 def test_the_overview_has_a_series_for_each_strategy_and_direction(tables):
@@ -71,9 +80,7 @@ def test_a_window_without_a_frame_is_a_point_without_a_rate(tmp_path):
     assert "no frame offered" in found.render()["svg"].decode()
 
 
-def test_trade_off_and_parts(tables):
-    points = {point.strategy: point for point in numbers.trade_offs(tables)}
-    assert points["switch-b2"].memory == 1
+def test_parts(tables):
     bars = {(bar.strategy, bar.tier): bar.parts for bar in numbers.part_bars(tables)}
     assert bars["switch-b2", "edge"] == (("load", 100.0), ("trace", 300.0))
     assert bars["switch-b2", "cloud"] == (("load", 250.0),)
@@ -87,6 +94,37 @@ def test_cells_of_the_grid(tables):
     assert found == {
         ("vgg19, switch-b2", "20 → 5 Mbit/s"): (100.0, 100.0, 6, "measured", 1),
         ("vgg19, switch-b2", "5 → 20 Mbit/s"): (100.0, 100.0, 1, "measured", 0),
+    }
+
+
+def test_drop_rates_stand_in_cells_by_frame_rate(tables):
+    found = {cell.panel: cell for cell in drop_cells.drop_cells(tables, None, to_faster=False)}
+    assert set(found) == {("vgg19, switch-b2", "5 FPS"), ("vgg19, switch-b2", "10 FPS")}
+    slow, fast = found["vgg19, switch-b2", "5 FPS"], found["vgg19, switch-b2", "10 FPS"]
+    # 3 runs of 3 frames (0, 200, 400 ms) and of 5, every second one dropped: 1 and 2 a run.
+    assert (slow.offered, slow.rate.rate, slow.state) == (9, pytest.approx(3 / 9), "measured")
+    assert (fast.offered, fast.rate.rate, fast.state) == (15, pytest.approx(6 / 15), "measured")
+    said = named(tables)["fig15_cells"].finding.replace("\xa0", " ")
+    assert "vgg19, switch-b2 at 5 FPS 33 %, vgg19, switch-b2 at 10 FPS 40 %." in said
+    drawn = named(tables)["fig15_cells"].render()["svg"].decode().replace("\xa0", " ")
+    assert all(f">{value}<" in drawn for value in ("33 %", "40 %", "9 frames"))
+
+
+def test_a_cell_without_a_frame_or_a_run_says_so(tmp_path):
+    write_block(tmp_path, [RunSpec(routed_ms=0.4, before_ms=2050)])
+    write_block(tmp_path, [RunSpec(status=Status.INFEASIBLE, reason="OOM")], mem_pct=10)
+    write_block(tmp_path, [RunSpec(routed_ms=301.0, fps=20.0)], cpu_pct=50)
+    found = drop_cells.drop_cells(build_tables(load_results(tmp_path)), None, to_faster=False)
+    states = {(cell.cpu_pct, cell.mem_pct, cell.panel[1]): cell.state for cell in found}
+    assert states == {
+        (100.0, 100.0, "10 FPS"): "no frame offered",
+        (100.0, 100.0, "20 FPS"): "not measured",
+        (100.0, 10.0, "10 FPS"): "infeasible",
+        (100.0, 10.0, "20 FPS"): "infeasible",
+        (50.0, 100.0, "10 FPS"): "not measured",
+        (50.0, 100.0, "20 FPS"): "measured",
+        (50.0, 10.0, "10 FPS"): "not measured",
+        (50.0, 10.0, "20 FPS"): "not measured",
     }
 
 
@@ -109,9 +147,9 @@ def test_the_overview_and_the_trade_off_are_of_the_reference_condition_alone(tmp
     built = build_tables(load_results(tmp_path))
     (series,) = numbers.downtime_series(built)
     assert series.values == pytest.approx([1.0] * 3)
-    (point,) = numbers.trade_offs(built)
+    (point,) = tradeoff.trade_offs(built)
     assert point.downtime.median == pytest.approx(1.0)
-    assert "100 % CPU, 100 % memory; 10 FPS" in plots(built)[0].finding
+    assert "100 % CPU, 100 % memory; 10 FPS" in named(built)["downtime"].finding
 
 
 def test_every_figure_is_there_and_says_so_where_it_is_empty(tables):
@@ -122,7 +160,8 @@ def test_every_figure_is_there_and_says_so_where_it_is_empty(tables):
 
 
 def test_the_same_tables_give_the_same_bytes(tables):
-    assert plots(tables)[0].render() == plots(tables)[0].render()
+    for name in ("timeline", "downtime", "tradeoff", "fig15_cells"):
+        assert named(tables)[name].render() == named(tables)[name].render()
 
 
 def test_the_command_writes_svg_and_pdf(tables, tmp_path):
@@ -139,7 +178,7 @@ def test_without_tables_the_command_says_what_to_do(tmp_path, capsys):
 
 
 def test_inlined_figures_have_ids_of_their_own(tables):
-    drawn = plots(tables)[0].render()["svg"].decode()
+    drawn = named(tables)["downtime"].render()["svg"].decode()
     one, two = inline(drawn, "one", "Finding A"), inline(drawn, "two", "Finding B")
     ids = re.findall(r'\bid="([^"]+)"', one + two)
     assert len(ids) == len(set(ids))
@@ -150,3 +189,21 @@ def test_inlined_figures_have_ids_of_their_own(tables):
     assert "#1b2027" not in one  # ink is the page's
     assert "DejaVu" not in one
     assert width_of(drawn) > 300
+
+
+@pytest.mark.parametrize("count", [0, 1, 300, 301, 10_000])
+def test_of_many_runs_as_many_are_drawn_as_can_be_told_apart(count):
+    values = [float(n) for n in range(count)][::-1]
+    drawn = numbers.evenly(values)
+    assert len(drawn) == min(count, numbers.MOST_DOTS)
+    if count > numbers.MOST_DOTS:
+        assert (drawn[0], drawn[-1]) == (0, count - 1)
+        steps = {round(b - a) for a, b in itertools.pairwise(drawn)}
+        assert max(steps) - min(steps) <= 1
+
+
+def test_a_figure_that_does_not_draw_every_run_says_so(tables, monkeypatch):
+    monkeypatch.setattr(numbers, "MOST_DOTS", 3)
+    monkeypatch.setattr(numbers.evenly, "__defaults__", (3,))
+    (found,) = [plot for plot in plots(tables) if plot.name == "downtime"]
+    assert "Of more than 3 runs in one row that many are drawn, evenly by rank" in found.finding

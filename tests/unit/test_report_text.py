@@ -28,6 +28,22 @@ def test_durations_have_three_digits_and_a_fitting_unit(ms, shown):
     assert text.duration(ms).replace("\xa0", " ") == shown
 
 
+@pytest.mark.parametrize(
+    ("pct", "shown"),
+    [
+        (4.76, "4.8 %"),
+        (-4.76, "−4.8 %"),
+        (-0.01, "0.0 %"),
+        (10.4, "10 %"),
+        (205.3, "205 %"),
+        (-1234.0, "−1,234 %"),
+        (math.nan, "–"),
+    ],
+)
+def test_figures_in_percent_have_a_decimal_below_ten_and_no_negative_zero(pct, shown):
+    assert text.points(pct).replace("\xa0", " ") == shown
+
+
 def test_an_interval_stands_in_the_unit_of_its_median():
     found = text.durations(Interval(1100.0, 900.0, 2000.0, 8, 0.96))
     assert found.replace("\xa0", " ") == "1.10 s [0.900, 2.00]"

@@ -8,6 +8,7 @@ import pytest
 from workers.errors import IllegalTransition
 from workers.strategies import STRATEGIES
 from workers.strategies.base import (
+    UNCUT,
     Armed,
     BuildInside,
     Change,
@@ -32,6 +33,9 @@ from workers.strategies.base import (
 P1_16, P1_21 = Cut("p1", 16), Cut("p1", 21)
 P2_16, P2_21 = Cut("p2", 16), Cut("p2", 21)
 P3_16 = Cut("p3", 16)
+P1_1, P1_5 = Cut("p1", 1), Cut("p1", 5)
+P2_WARM, P3_WARM, P4_WARM = Cut("p2", UNCUT), Cut("p3", UNCUT), Cut("p4", UNCUT)
+NOT_HOT = "point 5 (block1_pool) is not hot: built at the change"
 TO_5, TO_20 = Change(21, 16), Change(16, 21)
 
 START_ALONE = [
@@ -72,22 +76,50 @@ LIVES = {
     ],
     "switch-b1": [
         *START_ALONE,
-        (TO_5, (LaunchContainers(P2_21),)),
+        (TO_5, (LaunchContainers(P2_21, urgent=True),)),
         (Prepared(P2_21), (Route(P2_21), Conclude(21, moved=True), RemoveContainers(P1_16))),
         (PutAway(P1_16), (Armed(),)),
-        (TO_20, (LaunchContainers(P3_16),)),
+        (TO_20, (LaunchContainers(P3_16, urgent=True),)),
         (Prepared(P3_16), (Route(P3_16), Conclude(16, moved=True), RemoveContainers(P2_21))),
         (PutAway(P2_21), (Armed(),)),
         (TO_20, (Conclude(16, moved=False), Armed())),
     ],
     "switch-b2": [
         *START_ALONE,
-        (TO_5, (BuildInside(P1_21),)),
+        (TO_5, (BuildInside(P1_21, urgent=True),)),
         (Prepared(P1_21), (Route(P1_21), Conclude(21, moved=True), DropInside(P1_16))),
         (PutAway(P1_16), (Armed(),)),
-        (TO_20, (BuildInside(P1_16),)),
+        (TO_20, (BuildInside(P1_16, urgent=True),)),
         (Prepared(P1_16), (Route(P1_16), Conclude(16, moved=True), DropInside(P1_21))),
         (PutAway(P1_21), (Armed(),)),
+        (TO_20, (Conclude(16, moved=False), Armed())),
+    ],
+    "switch-hot": [
+        (Start(16, 21, hot=(1, 16)), (LaunchContainers(P1_16),)),
+        (Prepared(P1_16), (Route(P1_16), BuildInside(P1_21, if_room=True))),
+        (Prepared(P1_21), (BuildInside(P1_1, if_room=True),)),
+        (Prepared(P1_1), (Armed(),)),
+        (TO_5, (Route(P1_21), Conclude(21, moved=True), Armed())),
+        (Change(1, 21), (Route(P1_1), Conclude(1, moved=True), Armed())),
+        (TO_20, (Route(P1_16), Conclude(16, moved=True), Armed())),
+        (Change(5, 16, "block1_pool"), (BuildInside(P1_5, urgent=True),)),
+        (Prepared(P1_5), (Route(P1_5), Conclude(5, moved=True, reason=NOT_HOT), Armed())),
+        (TO_20, (Route(P1_16), Conclude(16, moved=True), DropInside(P1_5))),
+        (PutAway(P1_5), (Armed(),)),
+        (TO_20, (Conclude(16, moved=False), Armed())),
+    ],
+    "switch-warm": [
+        (Start(16, 21), (LaunchContainers(P1_16),)),
+        (Prepared(P1_16), (Route(P1_16), LaunchContainers(P2_WARM))),
+        (Prepared(P2_WARM), (Armed(),)),
+        (TO_5, (BuildInside(P2_21, urgent=True),)),
+        (Prepared(P2_21), (Route(P2_21), Conclude(21, moved=True), RemoveContainers(P1_16))),
+        (PutAway(P1_16), (LaunchContainers(P3_WARM),)),
+        (Prepared(P3_WARM), (Armed(),)),
+        (TO_20, (BuildInside(P3_16, urgent=True),)),
+        (Prepared(P3_16), (Route(P3_16), Conclude(16, moved=True), RemoveContainers(P2_21))),
+        (PutAway(P2_21), (LaunchContainers(P4_WARM),)),
+        (Prepared(P4_WARM), (Armed(),)),
         (TO_20, (Conclude(16, moved=False), Armed())),
     ],
 }
@@ -116,6 +148,8 @@ HEARD = {
     "switch-a2": HEARD_SWITCHING,
     "switch-b1": HEARD_SWITCHING,
     "switch-b2": HEARD_SWITCHING,
+    "switch-hot": HEARD_SWITCHING,
+    "switch-warm": HEARD_SWITCHING,
 }
 EVENTS = [Start(16, 21), TO_5, Prepared(P1_16), PutAway(P1_16), WorkFailed(P1_16, "why"), ContainerLost("p1", "why")]
 

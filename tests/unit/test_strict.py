@@ -60,12 +60,15 @@ def test_good_data_becomes_the_struct():
         ({"innr": 1}, "innr: unknown key; did you mean `inner`?"),
         ({"qqqqq": 1}, "qqqqq: unknown key; known: inner, kind, rates, pair, several, by_speed, maybe"),
         ({"inner": {}}, "inner.name: is missing"),
-        ({"inner": {"name": "x", "size": "2"}}, "inner.size: expected `int`, got `str`, found '2'"),
+        (
+            {"inner": {"name": "x", "size": "2"}},
+            "inner.size: expected `int`, got `str`, found '2', which YAML takes for text; write 2",
+        ),
         ({"inner": {"name": "x", "sise": 2}}, "inner.sise: unknown key; did you mean `size`?"),
-        ({"inner": None}, "inner: expected a mapping, got nothing, found nothing"),
+        ({"inner": None}, "inner: holds nothing; write a mapping with `name`"),
         ({"inner": [1]}, "inner: expected a mapping, got a list, found [1]"),
         ({"kind": "smal"}, "kind: cannot be 'smal'; did you mean `small`?"),
-        ({"kind": 3}, "kind: expected `str`, got `int`, found 3"),
+        ({"kind": 3}, "kind: expected big or small, found 3"),
         ({"rates": [1, "x"]}, "rates[1]: expected `float`, got `str`, found 'x'"),
         ({"rates": 1}, "rates: expected a list, got `int`, found 1"),
         ({"pair": ["x", "b"]}, "pair[0]: expected `int`, got `str`, found 'x'"),
@@ -74,6 +77,11 @@ def test_good_data_becomes_the_struct():
         ({"by_speed": "papr"}, "by_speed: cannot be 'papr'; did you mean `paper`?"),
         ({"by_speed": {"fast": "x"}}, "by_speed.fast (the key): expected `float`, got `str`, found 'fast'"),
         ({"by_speed": {20: [1]}}, "by_speed.20: expected `int | str`, got a list, found [1]"),
+        ({"by_speed": [1, 2]}, "by_speed: expected paper or a mapping, found [1, 2]"),
+        ({"by_speed": None}, "by_speed: holds nothing; write paper or a mapping, or leave the key out"),
+        ({"kind": None}, "kind: holds nothing; write big or small, or leave the key out"),
+        ({"several": [None]}, "several[0]: holds nothing; write a mapping with `name`"),
+        ({"qq": 1, "zz": 2}, "qq, zz: unknown keys; known: inner, kind, rates, pair, several, by_speed, maybe"),
         ({"maybe": {"name": 1}}, "maybe.name: expected `str`, got `int`, found 1"),
     ],
 )
@@ -83,6 +91,54 @@ def test_a_problem_has_the_path_of_its_key(changes, problem):
     with pytest.raises(ConfigError) as caught:
         decode(data, Outer, "file.yaml")
     assert f"file.yaml: {problem}" in str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("1e9", "1.0e+9 or 1000000000"),
+        ("2.5e-3", "2.5e-3 or 0.0025"),
+        ("-1E+3", "-1.0e+3 or -1000"),
+        ("1e99", "1.0e+99"),
+        ("20", "20"),
+    ],
+)
+def test_a_number_that_yaml_takes_for_text_is_told_how_to_be_written(tmp_path, text, advice):
+    (problem,) = problems({"inner": {"name": "x"}, "rates": [text]}, Outer)
+    assert (
+        problem == f"rates[0]: expected `float`, got `str`, found {text!r}, which YAML takes for text; write {advice}"
+    )
+    for way in advice.split(" or "):
+        (tmp_path / "a.yaml").write_text(f"inner: {{name: x}}\nrates: [{way}]\n")
+        assert decode(read_yaml(tmp_path / "a.yaml", "config"), Outer, "a").rates == (float(text),)
+
+
+@pytest.mark.parametrize("text", ["fast", "nan", "Infinity", "", "1e"])
+def test_text_that_is_no_number_is_not(text):
+    (problem,) = problems({"inner": {"name": "x"}, "rates": [text]}, Outer)
+    assert problem == f"rates[0]: expected `float`, got `str`, found {text!r}"
+
+
+def test_a_whole_number_is_told_to_be_written_without_an_exponent():
+    (whole,) = problems({"inner": {"name": "x", "size": "1e3"}}, Outer)
+    (broken,) = problems({"inner": {"name": "x", "size": "1e-3"}}, Outer)
+    assert whole.endswith("write 1000")
+    assert broken.endswith("found '1e-3'")
+
+
+def test_many_unknown_keys_are_one_line():
+    strange = {f"qqqq{n}": n for n in range(9)}
+    (problem,) = problems({"inner": {"name": "x"}} | strange, Outer)
+    assert problem.startswith("qqqq0, qqqq1, qqqq2, qqqq3, qqqq4 and 4 more: unknown keys; known: inner, ")
+
+
+def test_what_aliases_blow_up_is_shown_in_a_few_letters():
+    grown = ["x"] * 9
+    for _ in range(30):
+        grown = [grown] * 9
+    (problem,) = problems({"inner": {"name": "x"}, "rates": grown[:1]}, Outer)
+    assert problem.startswith("rates[0]: expected `float`, got a list, found [[[")
+    assert len(problem) < 100
 
 
 def test_all_problems_come_at_once():
@@ -134,7 +190,9 @@ def test_yaml_is_read(tmp_path):
         (b"a: [1, 2\nb: 3\n", r"a\.yaml:2:2: not valid YAML: expected"),
         (b"a: 1\nb: 2\na: 3\n", r"a\.yaml:3:1: not valid YAML: the key `a` is given twice"),
         (b"a:\n\t- 1\n", r"a\.yaml:2:1: not valid YAML: .*'\\t'"),
-        (b"\xff\xfe\xff", r"a\.yaml: is not UTF-8 text"),
+        (b"\xff\xfe\xff", r"a\.yaml: is not UTF-8 text .* Save the config as UTF-8"),
+        (b"x: " + b"[" * 3000, r"a\.yaml:1:33: not valid YAML: nested more than 30 levels deep"),
+        (b"\n".join(b" " * n + b"a:" for n in range(300)), r"a\.yaml:30:30: not valid YAML: nested more than 30"),
         (b"a: \x00", r"a\.yaml: not valid YAML"),
         (b"? [1, 2]\n: 3\n", r"a\.yaml:1:3: not valid YAML: found unhashable key"),
     ],

@@ -86,7 +86,9 @@ def test_a_standby_that_cannot_be_made_is_done_without_and_the_change_prepares_i
     assert (state.phase, state.active, state.standby) == (Phase.SERVING, P1_16, None)
     target = P3_21 if name == "switch-a1" else P1_21
     state, told = live(name, [*FIRST_SERVES, WorkFailed(standby, "no memory"), TO_5, Prepared(target)])
-    assert told[-2] == (LaunchContainers(target) if name == "switch-a1" else BuildInside(target),)
+    assert told[-2] == (
+        LaunchContainers(target, urgent=True) if name == "switch-a1" else BuildInside(target, urgent=True),
+    )
     reason = f"the standby could not be prepared (no memory); {NO_STANDBY}"
     assert told[-1] == (Route(target), Conclude(21, moved=True, reason=reason), Armed())
     assert (state.active, state.standby, state.amiss) == (target, P1_16, None)
@@ -104,7 +106,7 @@ def test_a_cut_that_cannot_be_prepared_leaves_the_old_one_serving(name, target):
 
 def test_after_a_failure_the_next_container_has_a_name_of_its_own():
     _, actions = after("switch-b1", [*ARMED["switch-b1"], TO_5, WorkFailed(P2_21, "no memory"), TO_5])
-    assert actions == (LaunchContainers(P3_21),)
+    assert actions == (LaunchContainers(P3_21, urgent=True),)
 
 
 @pytest.mark.parametrize(("name", "target"), [("switch-b1", P2_21), ("switch-b2", P1_21)])
@@ -171,7 +173,7 @@ def test_the_change_after_the_loss_of_a_standby_says_so_and_the_one_after_that_i
 
 def test_a_lost_standby_that_cannot_be_made_again_is_prepared_at_the_change():
     life = [*ARMED["switch-a1"], LOST_2, PutAway(P2_21), WorkFailed(P3_21, "no memory"), TO_5]
-    assert after("switch-a1", life)[1] == (LaunchContainers(Cut("p4", 21)),)
+    assert after("switch-a1", life)[1] == (LaunchContainers(Cut("p4", 21), urgent=True),)
     _, told = live("switch-a1", [*life, Prepared(Cut("p4", 21)), TO_20])
     _, concluded, armed = told[-2]
     assert armed == Armed()
@@ -290,7 +292,7 @@ def test_a_change_goes_on_when_the_standby_takes_over_in_its_midst():
     )
     concluded = Conclude(30, moved=True, reason=f"{NO_STANDBY}; p2 took over from p1")
     assert told[-6:] == [
-        (LaunchContainers(P3_30),),
+        (LaunchContainers(P3_30, urgent=True),),
         (Route(P2_21),),
         (Route(P3_30), concluded, RemoveContainers(P2_21)),
         (RemoveContainers(P1_16),),
@@ -348,3 +350,35 @@ def test_a_change_between_two_other_points_leaves_nothing_behind():
     assert told[-3][2:] == (RemoveContainers(P1_16),)
     assert told[-2:] == [(RemoveContainers(P2_21),), (LaunchContainers(Cut("p4", 40)),)]
     assert (state.active, state.standby) == (P3_30, None)
+
+
+def test_a_standby_that_always_dies_is_made_no_more_until_the_next_change():
+    events = list(ARMED["switch-a1"])
+    made = []
+    for number in range(2, 10):
+        state, actions = after(
+            "switch-a1", [*events, ContainerLost(f"p{number}", "killed"), PutAway(Cut(f"p{number}", 21))]
+        )
+        launched = [action.cut for action in actions if isinstance(action, LaunchContainers)]
+        made += launched
+        if not launched:
+            break
+        events += [ContainerLost(f"p{number}", "killed"), PutAway(Cut(f"p{number}", 21)), Prepared(launched[0])]
+    assert made == [P3_21, Cut("p4", 21)]
+    assert (state.phase, state.active, state.standby) == (Phase.SERVING, P1_16, None)
+    assert actions == (Armed(),)
+
+
+def test_after_the_next_change_a_standby_is_made_again():
+    lives = list(ARMED["switch-a1"])
+    for number in (2, 3, 4):
+        lives += [
+            ContainerLost(f"p{number}", "killed"),
+            PutAway(Cut(f"p{number}", 21)),
+            Prepared(Cut(f"p{number + 1}", 21)),
+        ]
+    lives = lives[:-1]  # after the third death nothing was made
+    state, told = live("switch-a1", [*lives, TO_5, Prepared(Cut("p5", 21))])
+    assert told[-2] == (LaunchContainers(Cut("p5", 21), urgent=True),)
+    assert told[-1][:1] == (Route(Cut("p5", 21)),)
+    assert (state.active, state.standby, state.standbys_lost) == (Cut("p5", 21), P1_16, 0)

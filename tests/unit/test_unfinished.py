@@ -16,14 +16,15 @@ WRITES = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('page')"
 
 
 class Grid:
-    """Four blocks, of which some are measured."""
+    """Four blocks, of which some are measured, of a model that is profiled or not."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, profiled="none"):
         self.config = parse(
             {
                 "models": {"vgg19": {}},
                 "strategies": ["pause-resume", "switch-b2"],
                 "cpu_pct": [100, 50],
+                "profile": {"levels": profiled},
                 "results": str(folder),
             },
             "c",
@@ -77,6 +78,15 @@ def test_where_no_block_is_missing_nothing_is_said_or_done(grid, capsys):
     grid.end()
     assert not grid.page.exists()
     assert capsys.readouterr().err == ""
+
+
+def test_profiles_that_are_missing_are_named_too(tmp_path, capsys):
+    grid = Grid(tmp_path, profiled="full")
+    grid.measure(4)
+    grid.end()
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "1 of 1 models are not profiled: vgg19/cpu100-mem100"
+    assert grid.page.read_text() == "page"
 
 
 def test_a_page_that_cannot_be_rendered_costs_one_line(grid, capsys):

@@ -8,13 +8,24 @@ the manager holds further changes back and hands over the newest once the strate
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
+
+from workers.errors import IllegalTransition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+UNCUT = 0  # points count from 1
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """A pipeline: a head and a tail in a pair of containers of the same name, cut at `point`."""
+    """A pipeline: a head and a tail in a pair of containers of the same name, cut at `point`.
+
+    With `UNCUT` for its point it is a *warm* pair: its runners have imported what runs a model and hold none.
+    """
 
     container: str
     point: int
@@ -37,17 +48,25 @@ class Phase(enum.Enum):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Begin to serve at `point`; `standby_point` is the cut for the other network speed."""
+    """Begin to serve at `point`; `standby_point` is the cut for the other network speed.
+
+    `hot` are the points to be kept ready by a strategy that keeps any number of them.
+    """
 
     point: int
     standby_point: int
+    hot: tuple[int, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The network speed changed: `point` is the cut to serve at, `standby_point` that for the other speed."""
+    """The network speed changed: `point` is the cut to serve at, `standby_point` that for the other speed.
+
+    `name` is the layer after which the point lies, for what is said about it.
+    """
 
     point: int
     standby_point: int
+    name: str = ""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -63,10 +82,14 @@ class PutAway(msgspec.Struct, frozen=True):
 
 
 class WorkFailed(msgspec.Struct, frozen=True):
-    """A Launch, Build, Rebuild, Drop or Remove failed; nothing of `cut` is left in use."""
+    """A Launch, Build, Rebuild, Drop or Remove failed; nothing of `cut` is left in use.
+
+    `lasting`: it would fail in the same way if it were tried again.
+    """
 
     cut: Cut
     reason: str
+    lasting: bool = False
 
 
 class ContainerLost(msgspec.Struct, frozen=True):
@@ -83,15 +106,22 @@ StrategyEvent = Start | Change | Prepared | PutAway | WorkFailed | ContainerLost
 
 
 class LaunchContainers(msgspec.Struct, frozen=True):
-    """Start a container on each tier that serves `cut`."""
+    """Start a container on each tier that serves `cut`; see `BuildInside` for `urgent`."""
 
     cut: Cut
+    urgent: bool = False
 
 
 class BuildInside(msgspec.Struct, frozen=True):
-    """Build `cut` inside the containers that already run."""
+    """Build `cut` inside the containers that already run, and in a warm pair load the model first.
+
+    `urgent`: a change waits for it, so that its first frame is its first inference; otherwise it makes one of its own.
+    `if_room`: not where what it is known to take would exceed the memory that is left.
+    """
 
     cut: Cut
+    urgent: bool = False
+    if_room: bool = False
 
 
 class RebuildPaused(msgspec.Struct, frozen=True):
@@ -158,12 +188,22 @@ Action = (
 )
 
 
+class Cold(msgspec.Struct, frozen=True):
+    """A promised point that could not be built; `lasting`: nor would it be if that were tried again."""
+
+    point: int
+    reason: str
+    lasting: bool
+
+
 class State(msgspec.Struct, frozen=True):
     """State of a strategy.
 
     `containers` counts those named so far, so that names never repeat. `broken` holds pairs of which one container
     died and the other is still to be removed. `amiss` is what went wrong since the last change without ending the
-    service: the next Conclude says it.
+    service: the next Conclude says it. `standbys_lost` counts those that died since
+    the last change. `hot` are cuts that are ready beside the active one, `promised` the points that are to be,
+    `cold` those of them that cannot, with the reason.
     """
 
     phase: Phase = Phase.NEW
@@ -174,6 +214,15 @@ class State(msgspec.Struct, frozen=True):
     containers: int = 0
     broken: tuple[Cut, ...] = ()
     amiss: str | None = None
+    standbys_lost: int = 0
+    promised: tuple[int, ...] = ()
+    hot: tuple[Cut, ...] = ()
+    cold: tuple[Cold, ...] = ()
+
+
+def note(state: State, what: str) -> State:
+    """Note what the next Conclude has to say."""
+    return replace(state, amiss=f"{state.amiss}; {what}" if state.amiss else what)
 
 
 Step = tuple[State, tuple[Action, ...]]
@@ -188,3 +237,17 @@ class Strategy(Protocol):
         Raises:
             IllegalTransition: the event is not expected in this state, which stays as it is.
         """
+
+
+def step_by(
+    table: Mapping[tuple[Phase, type[Any]], Callable[[State, Any], Step]], name: str, state: State, event: StrategyEvent
+) -> Step:
+    """Return the step that a strategy's table has for an event; see `Strategy.handle`.
+
+    Raises:
+        IllegalTransition: it has none; `name` says whose table it is.
+    """
+    handler = table.get((state.phase, type(event)))
+    if handler is None:
+        raise IllegalTransition(f"{name}: {event} is not expected in {state}")
+    return handler(state, event)

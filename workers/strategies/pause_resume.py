@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workers.errors import IllegalTransition
 from workers.strategies.base import (
     Armed,
     Change,
@@ -23,6 +22,7 @@ from workers.strategies.base import (
     StopIntake,
     StrategyEvent,
     WorkFailed,
+    step_by,
 )
 
 if TYPE_CHECKING:
@@ -56,10 +56,7 @@ class PauseResume:
 
     def handle(self, state: State, event: StrategyEvent) -> Step:
         """See `Strategy.handle`."""
-        handler = self._table.get((state.phase, type(event)))
-        if handler is None:
-            raise IllegalTransition(f"pause-resume: {event} is not expected in {state}")
-        return handler(state, event)
+        return step_by(self._table, "pause-resume", state, event)
 
     @staticmethod
     def _launch(_: State, event: Start) -> Step:

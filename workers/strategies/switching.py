@@ -2,7 +2,7 @@
 
 Two choices make the paper's four strategies: whether a *standby* pipeline is kept ready for the other
 network speed (Scenario A) or built at the change (Scenario B), and whether a new pipeline gets containers *of
-its own* (Case 1) or is built inside the running ones (Case 2).
+its own* (Case 1) or is built inside the running ones (Case 2). `workers.strategies.warm` makes a fifth of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from workers.errors import IllegalTransition
 from workers.strategies.base import (
     Action,
     Armed,
@@ -34,10 +33,14 @@ from workers.strategies.base import (
     StopIntake,
     StrategyEvent,
     WorkFailed,
+    note,
+    step_by,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+STANDBYS_LOST = 3  # so many between two changes: what kills them kills the next one, too
 
 
 class DynamicSwitching:
@@ -75,10 +78,7 @@ class DynamicSwitching:
 
     def handle(self, state: State, event: StrategyEvent) -> Step:
         """See `Strategy.handle`."""
-        handler = self._table.get((state.phase, type(event)))
-        if handler is None:
-            raise IllegalTransition(f"dynamic switching: {event} is not expected in {state}")
-        return handler(state, event)
+        return step_by(self._table, "dynamic switching", state, event)
 
     # --- what the two choices amount to ---------------------------------------------------------------------
 
@@ -88,9 +88,10 @@ class DynamicSwitching:
         count = state.containers + 1
         return replace(state, containers=count), Cut(f"p{count}", point)
 
-    def _prepare(self, state: State, cut: Cut) -> Action:
+    @staticmethod
+    def _prepare(state: State, cut: Cut, *, urgent: bool) -> Action:
         inside = state.active is not None and cut.container == state.active.container
-        return BuildInside(cut) if inside else LaunchContainers(cut)
+        return BuildInside(cut, urgent) if inside else LaunchContainers(cut, urgent)
 
     def _put_away(self, cut: Cut) -> Action:
         return RemoveContainers(cut) if self._own_containers else DropInside(cut)
@@ -116,15 +117,19 @@ class DynamicSwitching:
             pair, *others = state.broken
             state = replace(state, phase=Phase.RETIRING, target=pair, broken=tuple(others))
             return state, (RemoveContainers(pair),)
-        promised = self._keeps_standby and state.active is not None and state.standby_point != state.active.point
-        point = state.standby_point if promised else None
+        point = self._promised(state) if state.standbys_lost < STANDBYS_LOST else None
         if state.standby is not None and state.standby.point != point:
             surplus = state.standby
             return replace(state, phase=Phase.RETIRING, standby=None, target=surplus), (self._put_away(surplus),)
         if point is None or state.standby is not None:
             return replace(state, phase=Phase.SERVING), (Armed(),)
         state, cut = self._new_cut(state, point)
-        return replace(state, phase=Phase.ARMING, target=cut), (self._prepare(state, cut),)
+        return replace(state, phase=Phase.ARMING, target=cut), (self._prepare(state, cut, urgent=False),)
+
+    def _promised(self, state: State) -> int | None:
+        """Return the point of the standby that is to be there at rest, None where there is to be none."""
+        differs = state.active is not None and state.standby_point != state.active.point
+        return state.standby_point if self._keeps_standby and differs else None
 
     def _stand_by(self, state: State, event: Prepared) -> Step:
         if state.target is None:
@@ -140,23 +145,26 @@ class DynamicSwitching:
         state = replace(state, target=None)
         if state.active is None:
             return replace(state, phase=Phase.DOWN), ()
-        state = _amiss(state, f"the standby could not be prepared ({event.reason})")
+        state = note(state, f"the standby could not be prepared ({event.reason})")
         return replace(state, phase=Phase.SERVING), (Armed(),)
 
     # --- a change -------------------------------------------------------------------------------------------
 
     def _change(self, state: State, event: Change) -> Step:
-        state = replace(state, standby_point=event.standby_point)
+        state = replace(state, standby_point=event.standby_point, standbys_lost=0)
         if state.active is None or event.point == state.active.point:
             unmoved = Conclude(event.point, moved=False, reason=state.amiss)
             state, actions = self._arm(replace(state, amiss=None))
             return state, (unmoved, *actions)
         if state.standby is not None and state.standby.point == event.point:
             return self._switch(replace(state, standby=None), state.standby)
+        return self._prepare_for(state, event)
+
+    def _prepare_for(self, state: State, event: Change) -> Step:
         if self._keeps_standby:
-            state = _amiss(state, "no standby for this speed: prepared at the change")
+            state = note(state, "no standby for this speed: prepared at the change")
         state, cut = self._new_cut(state, event.point)
-        return replace(state, phase=Phase.PREPARING, target=cut), (self._prepare(state, cut),)
+        return replace(state, phase=Phase.PREPARING, target=cut), (self._prepare(state, cut, urgent=True),)
 
     def _switch_to_target(self, state: State, event: Prepared) -> Step:
         if state.target is None:
@@ -180,7 +188,7 @@ class DynamicSwitching:
 
     def _rearm(self, state: State, event: PutAway | WorkFailed) -> Step:
         if isinstance(event, WorkFailed):
-            state = _amiss(state, f"{event.cut.container} could not be put away ({event.reason})")
+            state = note(state, f"{event.cut.container} could not be put away ({event.reason})")
         return self._arm(replace(state, target=None))
 
     def _stay(self, state: State, event: WorkFailed) -> Step:
@@ -212,7 +220,8 @@ class DynamicSwitching:
         if active is None:
             return self._lose_active(state, left, event)
         if lost:
-            left = _amiss(left, f"the standby was lost while {active.container} served on")
+            left = note(left, f"the standby was lost while {active.container} served on")
+            left = replace(left, standbys_lost=left.standbys_lost + 1)
         return self._arm(left) if state.phase is Phase.SERVING else (left, ())
 
     def _lose_active(self, before: State, left: State, event: ContainerLost) -> Step:
@@ -222,13 +231,13 @@ class DynamicSwitching:
             left = replace(left, standby_point=before.active.point)
         if left.standby is not None:
             cut = left.standby
-            left = _amiss(left, f"{cut.container} took over from {event.container}")
+            left = note(left, f"{cut.container} took over from {event.container}")
             left = replace(left, active=cut, standby=None)
             state, actions = self._arm(left) if left.phase is Phase.SERVING else (left, ())
             return state, (Route(cut), *actions)
         if left.target is not None and left.phase in {Phase.PREPARING, Phase.ARMING}:
             what = f"{event.container} was lost and nothing served until {left.target.container} did"
-            return _amiss(left, what), stop
+            return note(left, what), stop
         ended = Conclude(0, moved=False, ok=False, reason=event.reason)
         down = replace(left, phase=Phase.DOWN, standby=None, target=None, broken=())
         return down, (*stop, ended) if left.phase is Phase.PREPARING else stop
@@ -247,12 +256,9 @@ class DynamicSwitching:
         return state, ()
 
 
-def _amiss(state: State, what: str) -> State:
-    """Note what the next Conclude has to say."""
-    return replace(state, amiss=f"{state.amiss}; {what}" if state.amiss else what)
-
-
 def _broken_when_ready(state: State, cut: Cut) -> State:
     """Take in that a pair was reported ready after one of its containers had died."""
-    state = _amiss(state, f"container {cut.container} was lost as soon as it was ready")
-    return replace(state, broken=(*state.broken, cut))
+    state = note(state, f"container {cut.container} was lost as soon as it was ready")
+    if any(pair.container == cut.container for pair in state.broken):
+        return state
+    return replace(state, broken=(*state.broken, cut), standbys_lost=state.standbys_lost + 1)

@@ -1,0 +1,1 @@
+"""What ``make bench`` measured, as numbers: ``python -m report.bench``."""

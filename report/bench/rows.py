@@ -1,0 +1,110 @@
+"""What was found of each strategy and model -> its row: quantiles, ratios to the baseline, memory, frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from report.bench.records import (
+    FrameFigures,
+    MemoryFigures,
+    PartFigures,
+    SteadyFigures,
+    StrategyRow,
+    of_interval,
+    of_quantile,
+)
+from report.load import TIERS
+from report.metrics.statistics import difference_interval, median_interval, quantile, ratio_interval, wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from report.bench.collect import Collected, Found, Key
+
+P99 = 0.99
+_MOST_REASONS = 10
+_DROPS = ("paused", "busy", "late", "lost", "failed")
+
+
+def rows(collected: Collected) -> tuple[StrategyRow, ...]:
+    """Return a row for every strategy and model that was asked for, whatever became of it."""
+    baseline = str(collected.run.config["bench"]["baseline"])
+    return tuple(
+        _row(key, found, collected.found.get((key[0], baseline, *key[2:]))) for key, found in collected.found.items()
+    )
+
+
+def _row(key: Key, found: Found, baseline: Found | None) -> StrategyRow:
+    model, strategy, cpu_pct, mem_pct = key
+    totals = [taken.downtime_ms for taken in found.downtimes]
+    switches = [taken.t_switch_ms for taken in found.downtimes if taken.t_switch_ms is not None]
+    of_baseline = [taken.downtime_ms for taken in baseline.downtimes] if baseline else []
+    return StrategyRow(
+        model=model,
+        strategy=strategy,
+        cpu_pct=cpu_pct,
+        mem_pct=mem_pct,
+        blocks=dict(found.statuses),
+        reasons=tuple(found.reasons[:_MOST_REASONS]),
+        changes=len(totals),
+        changes_of_bursts=found.of_bursts,
+        downtime_p50_ms=of_interval(median_interval(totals)),
+        downtime_p99_ms=of_quantile(quantile(totals, P99)),
+        downtime_max_ms=max(totals, default=None),
+        outage_p50_ms=of_interval(median_interval(taken.outage_ms for taken in found.downtimes)),
+        t_switch_p50_ms=of_interval(median_interval(switches)),
+        t_switch_p99_ms=of_quantile(quantile(switches, P99)),
+        ratio_to_baseline=of_interval(ratio_interval(totals, of_baseline)),
+        memory=tuple(_memory(tier, found, baseline) for tier in TIERS),
+        frames=_frames(found),
+        steady=tuple(_steady(found, baseline)),
+        parts=tuple(
+            PartFigures(work, tier, part, of_interval(median_interval(values)))
+            for (work, tier, part), values in sorted(found.parts.items())
+        ),
+    )
+
+
+def _memory(tier: str, found: Found, baseline: Found | None) -> MemoryFigures:
+    """Return a tier's memory; additional is the larger of rest and peak, beyond the baseline's rest."""
+    rest, peak = found.rest_mb[tier], found.peak_mb[tier]
+    at_rest, at_peak = median_interval(rest), median_interval(peak)
+    largest = peak if at_peak.n and not at_peak.median <= at_rest.median else rest
+    initial = baseline.rest_mb[tier] if baseline else []
+    additional = of_interval(difference_interval(largest, initial))
+    base = median_interval(initial).median
+    share = additional.value / base if additional.value is not None and base > 0 else None
+    return MemoryFigures(tier, of_interval(at_rest), of_interval(at_peak), additional, share)
+
+
+def _frames(found: Found) -> FrameFigures:
+    whole, during = found.whole, found.in_downtime
+    dropped = sum(during[reason] for reason in _DROPS)
+    share = wilson(dropped, during["offered"])
+    known = during["offered"] > 0
+    return FrameFigures(
+        offered=whole["offered"],
+        answered=whole["answered"],
+        **{reason: whole[reason] for reason in _DROPS},
+        downtime_offered=during["offered"],
+        downtime_dropped=dropped,
+        downtime_drop_rate=share.rate if known else None,
+        downtime_drop_low=share.low if known else None,
+        downtime_drop_high=share.high if known else None,
+    )
+
+
+def _steady(found: Found, baseline: Found | None) -> Iterable[SteadyFigures]:
+    for place, frames in sorted(found.steady.items()):
+        mbps, point = place
+        plain = baseline.steady.get(place, []) if baseline else []
+        trips, computing = [f.round_trip_ms for f in frames], [f.compute_ms for f in frames]
+        yield SteadyFigures(
+            mbps=mbps,
+            point=point,
+            round_trip_ms=of_interval(median_interval(trips)),
+            compute_ms=of_interval(median_interval(computing)),
+            waiting_ms=of_interval(median_interval(f.waiting_ms for f in frames)),
+            round_trip_ratio=of_interval(ratio_interval(trips, [f.round_trip_ms for f in plain])),
+            compute_ratio=of_interval(ratio_interval(computing, [f.compute_ms for f in plain])),
+        )

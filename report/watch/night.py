@@ -1,0 +1,192 @@
+"""A whole night: plan, grid, append, judge, suspects again, verdict, trend page, summary."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import yaml
+
+from report import text
+from report.errors import NothingToReport
+from report.files import write_whole
+from report.load import load_results
+from report.tables import build_tables
+from report.watch.errors import NightError, StepFailed
+from report.watch.grids import only, read_grid, whole
+from report.watch.history import append_record, read_history
+from report.watch.judge import decide, judge
+from report.watch.ledger import Ledger
+from report.watch.lock import one_night
+from report.watch.summary import summarise
+from report.watch.thresholds import load_thresholds
+from report.watch.trend import write_trend
+from report.watch.words import notes_on, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from report.watch.records import Finding, Night, Series, Value, Verdict
+    from report.watch.thresholds import Thresholds
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a night finds and leaves its files; `folder` gets a folder a night."""
+
+    config: Path
+    thresholds: Path
+    history: Path
+    folder: Path
+    summary: Path | None = None
+
+
+def measure(config: Path) -> None:
+    """Plan a grid and run it; blocks that fail are missing then, and the night is judged by what is there.
+
+    Raises:
+        StepFailed: the config cannot be used.
+    """
+    plan = (sys.executable, "-m", "hosts.plan", "--config", str(config))
+    if _run(plan):
+        raise StepFailed(f"{' '.join(plan[1:])} refused the config, see above: nothing was measured.")
+    grid = ("snakemake", "--cores", "all", "--configfile", str(config))
+    status = _run(grid)
+    if status:
+        print(f"night: {' '.join(grid)} ended with status {status}; going on with what is measured", file=sys.stderr)
+
+
+def run_night(places: Places, measured: Callable[[Path], None]) -> Verdict:
+    """Measure and judge a night; its verdict is in the history then, and said in its summary.
+
+    Args:
+        places: where everything is.
+        measured: measures the grid of a config file into the folder that the file names.
+
+    Raises:
+        Busy: another night is under way.
+        NightError: it measured nothing or too little, also where suspects were to be measured again.
+        WatchError: config, thresholds or history cannot be used.
+    """
+    with one_night(places.history):
+        thresholds, grid = load_thresholds(places.thresholds), read_grid(places.config)
+        history = read_history(places.history)
+        folder = _new_folder(places.folder)
+        night = _measured(folder, "grid", whole(grid, folder / "grid"), measured, thresholds)
+        append_record(places.history, night)
+        if night.short is not None:
+            raise NightError(night.short)
+        ledger = Ledger(history.records)
+        judgement = judge(ledger, night, thresholds)
+        again = _again(folder, grid, night, judgement.suspects, measured, thresholds)
+        verdict = decide(ledger, night, judgement, again, thresholds)
+        append_record(places.history, verdict)
+        notes = notes_on(ledger, night, history.left_out)
+        _tell(places, folder, summary(night, judgement, verdict, notes))
+        write_trend(read_history(places.history), thresholds, folder / "trend.html")
+        return verdict
+
+
+def summary_of(results: Path, thresholds: Thresholds) -> Night:
+    """Summarise a results folder.
+
+    Raises:
+        NothingToReport: it holds no measured block.
+        NightError: its blocks are not of one night.
+    """
+    loaded = load_results(results)
+    return summarise(loaded, build_tables(loaded), thresholds.ok_share)
+
+
+def second_values(night: Night, again: Night, findings: Sequence[Finding]) -> dict[Series, Value]:
+    """Return what the suspects of a night were measured to be the second time.
+
+    Raises:
+        NightError: too little was measured to tell, or other code did it.
+    """
+    if again.short is not None:
+        raise NightError(f"Suspects were measured again in vain: {again.short}")
+    if again.commit != night.commit:
+        raise NightError(
+            f"Suspects were measured again by commit {again.commit}, the night by {night.commit}: that says nothing. "
+            "Let nobody change the checkout during a night."
+        )
+    series = {finding.series for finding in findings}
+    return {value.series: value for value in again.values if value.series in series}
+
+
+def blocks_again(night: Night, findings: Sequence[Finding]) -> list[str]:
+    """Return the blocks to be measured again for these findings, in the order of the night's."""
+    wanted = {block for finding in findings for block in finding.series.blocks(night.blocks)}
+    return [block for block in night.blocks if block in wanted]
+
+
+def _again(
+    folder: Path,
+    grid: dict[str, Any],
+    night: Night,
+    suspects: Sequence[Finding],
+    measured: Callable[[Path], None],
+    thresholds: Thresholds,
+) -> dict[Series, Value]:
+    if not suspects:
+        return {}
+    blocks = blocks_again(night, suspects)
+    found = f"{text.plural(len(suspects), 'suspect')}, measuring again: {', '.join(blocks)}"
+    print(f"night: {found}", file=sys.stderr, flush=True)
+    again = _measured(folder, "again", only(grid, blocks, folder / "again"), measured, thresholds)
+    return second_values(night, again, suspects)
+
+
+def _measured(
+    folder: Path, name: str, grid: Mapping[str, Any], measured: Callable[[Path], None], thresholds: Thresholds
+) -> Night:
+    config = folder / f"{name}.yaml"
+    write_whole(config, yaml.safe_dump(dict(grid), sort_keys=False).encode())
+    measured(config)
+    try:
+        return summary_of(folder / name, thresholds)
+    except NothingToReport as error:
+        raise NightError(f"The night measured nothing. {error}") from error
+
+
+def _new_folder(parent: Path) -> Path:
+    """Make the night's folder, named by its moment; a clock that was set back gets a number behind it."""
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H%MZ}"
+    for attempt in range(1, 1000):
+        folder = parent / (name if attempt == 1 else f"{name}-{attempt}")
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            _point_to(folder, parent / "latest")
+            return folder
+    raise NightError(f"{parent} holds a thousand nights of {name}: set the clock, or name another folder.")
+
+
+def _point_to(folder: Path, link: Path) -> None:
+    """Make a link lead to the night, without a moment in which it leads nowhere."""
+    part = link.with_name(f"{link.name}.part")
+    part.unlink(missing_ok=True)
+    part.symlink_to(folder.name)
+    part.replace(link)
+
+
+def _tell(places: Places, folder: Path, said: str) -> None:
+    print(said)
+    write_whole(folder / "summary.md", said.encode())
+    if places.summary is not None:
+        with places.summary.open("a", encoding="utf-8") as file:
+            file.write(said)
+
+
+def _run(command: Sequence[str]) -> int:
+    with subprocess.Popen(command) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()  # a night that is called off takes its grid with it
+            raise

@@ -1,0 +1,129 @@
+"""What the history holds: a line of JSON a record, appended, never changed.
+
+A `Night` is what a grid measured. Its `Verdict` follows when it was judged and its suspects were measured again. An
+`Acceptance` says that somebody takes an alarm's level for the new normal one.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+HISTORY_SCHEMA = 1  # raise it when a field, or what a number means, changes
+GRID = "grid"  # whose number it is that no block and no strategy has to itself
+
+
+class Kind(enum.Enum):
+    """What a series tells of. Each kind has its thresholds and its share of the false alarms."""
+
+    DOWNTIME = "downtime"  # ms
+    PART = "part"  # ms: components of the downtime, and what the tiers spend on parts of the work
+    DROPS = "drops"  # % of the frames offered
+    FAILURES = "failures"  # % of the runs asked for that are not ok
+    MEMORY = "memory"  # MB
+    CONDITION = "condition"  # % of what was asked for; availabilities in %
+    WALL_TIME = "wall time"  # s
+
+
+class Series(msgspec.Struct, frozen=True):
+    """Names one number that every night measures.
+
+    `of` is a block's folder (``vgg19/switch-b2/cpu100-mem100``), a strategy, all blocks of which it summarises, or
+    `GRID`. `scenario` is empty where frame rates and directions are together.
+    """
+
+    kind: Kind
+    name: str
+    of: str
+    scenario: str = ""
+
+    @property
+    def text(self) -> str:
+        """How to print it."""
+        return ", ".join(part for part in (self.of, self.scenario, self.name) if part)
+
+    def blocks(self, known: dict[str, str]) -> list[str]:
+        """Return the blocks it rests on, of those `known`, which are to be measured again to measure it again."""
+        if self.of in known:
+            return [self.of]
+        return [block for block in known if block.split("/")[1] == self.of]
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A night's number: median with its interval, where there is one, over `n` runs (or frames, for a rate)."""
+
+    series: Series
+    median: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+
+class Night(msgspec.Struct, frozen=True, tag="night", tag_field="record"):
+    """The summary of one night.
+
+    `hosts` are the facts that make its class of hosts, `environment` those that an update may change. `blocks` maps
+    each block that was measured to the hash of its config. `short` says why it measured too little: such a night is
+    neither judged nor compared with.
+    """
+
+    id: str
+    started_utc: str
+    commit: str
+    dirty: bool
+    protocol: int
+    hosts: dict[str, str]
+    environment: dict[str, str]
+    blocks: dict[str, str]
+    runs_asked: int
+    runs_measured: int
+    values: tuple[Value, ...]
+    short: str | None = None
+    schema: int = HISTORY_SCHEMA
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A series that a night found changed: its `value` against the `expected` of the window's nights.
+
+    `p` is the chance of a change at least this large if nothing changed. `again` is what the second measurement
+    found, None where there was none. `last_good` is the commit of the last night that was as expected, `since` that
+    of the first that was not.
+    """
+
+    series: Series
+    value: float
+    expected: float
+    p: float
+    nights: int
+    since: str
+    last_good: str
+    again: float | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True, tag="verdict", tag_field="record"):
+    """What became of a night's changes.
+
+    `alarms` were borne out by a second measurement, `standing` were alarms before and are still there, `refuted` were
+    not borne out, `waiting` have no block to measure again and must be seen a second night; `better` are no trouble.
+    """
+
+    night: str
+    alarms: tuple[Finding, ...] = ()
+    standing: tuple[Finding, ...] = ()
+    refuted: tuple[Finding, ...] = ()
+    waiting: tuple[Finding, ...] = ()
+    better: tuple[Finding, ...] = ()
+    schema: int = HISTORY_SCHEMA
+
+
+class Acceptance(msgspec.Struct, frozen=True, tag="acceptance", tag_field="record"):
+    """Somebody takes the level of standing alarms for the new normal one; all of them where `series` is empty."""
+
+    at_utc: str
+    note: str
+    series: tuple[Series, ...] = ()
+    schema: int = HISTORY_SCHEMA
+
+
+Record = Night | Verdict | Acceptance

@@ -1,0 +1,94 @@
+"""Two results folders side by side: which series differ clearly and relevantly. Pure.
+
+There are no nights to take a spread from, only runs. To what the medians of the runs vary by, the smallest spread of
+nights that is ever believed is added; two nights of the same code on a restless machine can still differ by more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from report.watch.baseline import upper_tail
+from report.watch.judge import clear_ones
+from report.watch.records import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from report.watch.measures import Sample
+    from report.watch.records import Series, Value
+    from report.watch.thresholds import Relevance, Thresholds
+
+LEVEL = 0.05  # chance that two folders that are alike differ in anything
+_FEWEST = 2  # values that have a spread
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A series in both folders; `p` is the chance of a difference at least this large if there is none."""
+
+    series: Series
+    first: Value
+    second: Value
+    p: float
+    matters: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two folders say of each other; `alone` are series that only one of them has (or too few runs of)."""
+
+    pairs: tuple[Pair, ...]
+    differing: tuple[Pair, ...]
+    alone: tuple[Series, ...]
+
+
+def compare_sides(first: Iterable[Sample], second: Iterable[Sample], thresholds: Thresholds) -> Comparison:
+    """Compare all series that both sides have measured more than once."""
+    ours, theirs = _by_series(first), _by_series(second)
+    common = [series for series in ours if series in theirs]
+    pairs = [_pair(ours[series], theirs[series], thresholds.kinds[series.kind]) for series in common]
+    return Comparison(
+        pairs=tuple(pairs),
+        differing=tuple(pair for pair in _clear(pairs) if pair.matters),
+        alone=tuple(series for series in (*ours, *theirs) if (series in ours) != (series in theirs)),
+    )
+
+
+def _by_series(samples: Iterable[Sample]) -> Mapping[Series, Sample]:
+    return {sample.series: sample for sample in samples if len(sample.values) >= _FEWEST and sample.value() is not None}
+
+
+def _pair(first: Sample, second: Sample, relevance: Relevance) -> Pair:
+    one, other = first.value(), second.value()
+    if one is None or other is None:
+        raise ValueError(f"{first.series.text} has no value")
+    ours, theirs = (_scaled(sample, relevance) for sample in (first, second))
+    apart = abs(statistics.fmean(ours) - statistics.fmean(theirs))
+    varies = 2 * relevance.floor**2 + sum(statistics.variance(side) / len(side) for side in (ours, theirs))
+    p = 2 * upper_tail(apart / math.sqrt(varies), min(len(ours), len(theirs)) - 1)
+    return Pair(first.series, one, other, min(1.0, p), relevance.is_met(other.median, one.median))
+
+
+def _scaled(sample: Sample, relevance: Relevance) -> list[float]:
+    """Return the runs' values, or their rates (%), on the scale on which they are compared."""
+    if not sample.totals:
+        return [relevance.scaled(value) for value in sample.values]
+    return [100 * hits / total for hits, total in zip(sample.values, sample.totals, strict=True) if total]
+
+
+def _clear(pairs: Sequence[Pair]) -> list[Pair]:
+    by_kind = sorted(pairs, key=lambda pair: pair.series.kind.value)
+    return [
+        pair
+        for _, group in itertools.groupby(by_kind, key=lambda pair: pair.series.kind.value)
+        for pair in _clear_of_kind(list(group))
+    ]
+
+
+def _clear_of_kind(pairs: list[Pair]) -> list[Pair]:
+    return list(itertools.compress(pairs, clear_ones([pair.p for pair in pairs], LEVEL / len(Kind))))
