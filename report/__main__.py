@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from report.asked import AskedGrid
 from report.errors import ReportError
+from report.figures import plots
 from report.figures.__main__ import write_figures
 from report.load import load_results
 from report.page import write_page
@@ -36,8 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         made_in = place_for(root, arguments.out)
         tables = build_tables(results)
         write_tables(tables, made_in / "tables")
-        write_figures(tables, made_in / "figures", AskedGrid.from_config(results.config))
-        write_page(results, tables, arguments.out, made_in)
+        shown = plots(tables, AskedGrid.from_config(results.config))
+        write_figures(shown, made_in / "figures")
+        write_page(results, tables, shown, arguments.out, made_in)
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1

@@ -25,7 +25,6 @@ from report.claims import verdicts
 from report.downloads import address, downloads
 from report.errors import ReportError, TableError
 from report.figures import plots
-from report.figures.point_plots import point_plots
 from report.files import write_whole
 from report.load import load_results
 from report.reference import paper
@@ -51,9 +50,10 @@ from report.view import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from report.downloads import Downloads
+    from report.figures import Plot
     from report.load import Results
     from report.tables import Tables
 
@@ -71,6 +71,7 @@ class FigureView:
     svg: Markup | None
     width: int
     empty: str | None
+    of_cuts: bool
 
 
 def render(
@@ -92,6 +93,7 @@ def render(
         downloads=offered,
         **_explore(results, tables, to_results),
         **_overview(results, tables),
+        cut_figures=[name for name, figure in figures.items() if figure.of_cuts],
         **_cut(results, tables),
         **_sections(tables, AskedGrid.from_config(results.config)),
         **_trust(tables),
@@ -100,18 +102,18 @@ def render(
     )
 
 
-def figure_views(tables: Tables, folder: Path, asked: AskedGrid | None = None) -> dict[str, FigureView]:
-    """Read the figures' files for the page; those over cells are said to lack what of `asked` is not there.
+def figure_views(shown: Iterable[Plot], folder: Path) -> dict[str, FigureView]:
+    """Read the figures' files for the page.
 
     Raises:
         TableError: a figure is missing.
     """
-    return {plot.name: _figure_view(plot, folder / f"{plot.name}.svg") for plot in plots(tables, asked)}
+    return {plot.name: _figure_view(plot, folder / f"{plot.name}.svg") for plot in shown}
 
 
-def _figure_view(plot: Any, path: Path) -> FigureView:
+def _figure_view(plot: Plot, path: Path) -> FigureView:
     if plot.empty:
-        return FigureView(plot.name, plot.title, "", None, 0, plot.empty)
+        return FigureView(plot.name, plot.title, "", None, 0, plot.empty, plot.of_cuts)
     if not path.exists():
         raise TableError(
             f"{path} is missing. Draw the figures: python -m report.figures --results {path.parent.parent}"
@@ -125,6 +127,7 @@ def _figure_view(plot: Any, path: Path) -> FigureView:
         Markup(inline(svg, f"figure-{plot.name}", str(label))),  # noqa: S704 - our own drawing, label escaped
         round(width_of(svg)),
         None,
+        plot.of_cuts,
     )
 
 
@@ -184,7 +187,6 @@ def _cut(results: Results, tables: Tables) -> dict[str, Any]:
     asked = AskedGrid.from_config(results.config)
     return {
         "answer": answer(tables),
-        "cut_figures": [plot.name for plot in point_plots(tables, asked)],
         "against_paper": paper_points.against_paper(tables),
         "points_grid": points.points_grid(tables),
         "breaks_grid": points.breaks_grid(tables),
@@ -233,17 +235,18 @@ def _provenance(results: Results) -> dict[str, Any]:
     }
 
 
-def write_page(results: Results, tables: Tables, out: Path, made_in: Path | None = None) -> None:
+def write_page(results: Results, tables: Tables, shown: Iterable[Plot], out: Path, made_in: Path | None = None) -> None:
     """Render the page from tables and the figures' files, and write it.
 
     Args:
         results: where the raw logs lie.
         tables: what was measured.
+        shown: the figures.
         out: the page.
         made_in: the folder that holds ``tables/`` and ``figures/``, where it is not the results folder.
     """
     home = made_in or results.root
-    figures = figure_views(tables, home / "figures", AskedGrid.from_config(results.config))
+    figures = figure_views(shown, home / "figures")
     drawn = {name: figure.title for name, figure in figures.items() if figure.svg is not None}
     offered = downloads(out, home / "tables", home / "figures", drawn)
     page = render(results, tables, figures, offered, address(results.root, out.parent))
@@ -258,7 +261,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         results = load_results(arguments.results)
-        write_page(results, read_tables(arguments.results / "tables"), arguments.out)
+        tables = read_tables(arguments.results / "tables")
+        write_page(results, tables, plots(tables, AskedGrid.from_config(results.config)), arguments.out)
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1

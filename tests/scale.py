@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from report.asked import AskedGrid
+from report.figures import plots
 from report.figures.__main__ import write_figures
 from report.load import load_results
 from report.page import write_page
@@ -148,10 +149,11 @@ def timed_report(root: Path, tables: Tables) -> dict[str, float]:
     stamps = [time.process_time()]
     write_tables(tables, root / "tables")
     stamps.append(time.process_time())
-    write_figures(tables, root / "figures", asked)
+    shown = plots(tables, asked)
+    write_figures(shown, root / "figures")
     stamps.append(time.process_time())
     page = root / "report" / "index.html"
-    write_page(results, tables, page)
+    write_page(results, tables, shown, page)
     stamps.append(time.process_time())
     took = dict(zip(("tables", "figures", "page"), np.diff(stamps).tolist(), strict=True))
     return took | {"page_mb": page.stat().st_size / 1e6}

@@ -15,14 +15,14 @@ from report.load import read_config
 from report.tables import read_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from report.tables import Tables
+    from report.figures import Plot
 
 
-def write_figures(tables: Tables, folder: Path, asked: AskedGrid | None = None) -> None:
+def write_figures(shown: Iterable[Plot], folder: Path) -> None:
     """Write every figure as ``<name>.svg`` and ``<name>.pdf``."""
-    for plot in plots(tables, asked):
+    for plot in shown:
         for kind, data in plot.render().items():
             write_whole(folder / f"{plot.name}.{kind}", data)
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config, _ = read_config(arguments.results / "config.json")
         tables = read_tables(arguments.results / "tables")
-        write_figures(tables, arguments.results / "figures", AskedGrid.from_config(config))
+        write_figures(plots(tables, AskedGrid.from_config(config)), arguments.results / "figures")
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1

@@ -46,6 +46,7 @@ def _points(model: str, ranked: list[Ranking], tables: Tables) -> Plot:
         _finding(ranked) if ranked else "",
         lambda: points.stacked(ranked),
         None if ranked else f"{_without(model, tables)}.",
+        of_cuts=True,
     )
 
 
@@ -85,6 +86,7 @@ def _best_point(curves: list[BestCurve]) -> Plot:
         " ".join(said),
         lambda: points.best_by_speed(curves),
         None if curves else "Best point against speed: no profile.",
+        of_cuts=True,
     )
 
 
