@@ -50,7 +50,9 @@ class Facts(msgspec.Struct, frozen=True):
     login may use; `memory_limit_mb` is the cap of the login's cgroup. `capabilities` are the login's (with sudo
     where the inventory says so) among those that matter here. `packages` and `engines` map what is installed
     to its version, `engine_errors` an engine that refuses to work to its words. `missing_addresses` are data
-    addresses that the host does not have. `leased_by` says who is measuring with this (edge) host.
+    addresses that the host does not have. With `free_page_reporting` a virtual machine gives memory that lies unused
+    for two seconds back to its hypervisor, and is slow to get it again. `leased_by` says who is measuring with this
+    (edge) host.
     """
 
     user: str
@@ -81,6 +83,7 @@ class Facts(msgspec.Struct, frozen=True):
     busy_ports: tuple[BusyPort, ...]
     missing_addresses: tuple[str, ...]
     leased_by: str | None = None
+    free_page_reporting: bool | None = None
 
 
 def gather(connection: Connection, host: Host) -> Facts:
@@ -160,6 +163,7 @@ def parse(output: str) -> Facts:
         busy_ports=_busy_ports(binds, lines["listener"]),
         missing_addresses=tuple(address for address, port, _ in binds if port == "0"),
         leased_by=first.get("lease"),
+        free_page_reporting=_yes(first.get("free_page_reporting")),
     )
 
 
@@ -173,6 +177,7 @@ def describe(facts: Facts) -> str:
         f"Linux {facts.kernel}",
         f"{facts.cpus} x {facts.cpu_model or facts.machine}",
         f"{memory_mb} MB",
+        *(["gives unused memory back to its hypervisor"] if facts.free_page_reporting else []),
         f"cgroup {facts.cgroup}",
         *engines,
         f"Python {facts.python}" if facts.python else "no Python",

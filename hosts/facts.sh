@@ -20,6 +20,9 @@ sed -n 's/^model name[^:]*: */cpu_model /p' /proc/cpuinfo | head -n 1
 file governor /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor
 file clock_source /sys/devices/system/clocksource/clocksource0/current_clocksource
 sed -n 's/^MemTotal: *\([0-9]*\) kB/memory_kb \1/p' /proc/meminfo
+for features in /sys/bus/virtio/drivers/virtio_balloon/virtio*/features; do # bit 5: free page reporting
+    [ ! -r "$features" ] || echo "free_page_reporting $(cut -c 6 "$features" | sed 's/1/yes/; s/0/no/')"
+done
 case $(stat -fc %T /sys/fs/cgroup) in cgroup2fs) echo "cgroup v2" ;; *) echo "cgroup v1" ;; esac
 file memory_limit_bytes "/sys/fs/cgroup/memory${NEUKONFIG_CGROUP:-/}/memory.limit_in_bytes"
 file memory_limit_bytes "/sys/fs/cgroup${NEUKONFIG_CGROUP:-/}/memory.max"

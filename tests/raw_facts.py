@@ -11,6 +11,7 @@ cpus 2
 cpu_model AMD EPYC
 clock_source tsc
 memory_kb 24684096
+free_page_reporting yes
 cgroup v1
 memory_limit_bytes 9223372036854771712
 capabilities 000001fffeffffff
@@ -47,6 +48,7 @@ family debian
 cpus 4
 board Raspberry Pi 4 Model B Rev 1.4
 governor ondemand
+free_page_reporting no
 clock_source arch_sys_counter
 memory_kb 3885396
 cgroup v2

@@ -148,6 +148,13 @@ def warnings(results: Results, tables: Tables) -> list[str]:
     configs = {(record.model, record.config_hash) for record in records}  # a hash covers one model's measurement
     if len(configs) > len({model for model, _ in configs}):
         found.append("The blocks were measured with more than one config; their figures are pooled.")
+    if any(of_host.get("free_page_reporting") is True for record in records for of_host in record.hosts.values()):
+        found.append(
+            "Hosts are virtual machines that give memory back to their hypervisor when nobody has used it for two "
+            "seconds (free page reporting); it is slow to get again. New processes pay for that when reading weights "
+            "into private memory, and so does memory stress while it is set; a restart, which takes memory again at "
+            "once, does not."
+        )
     if results.config is None:
         trouble = text.cut(results.config_trouble or "There is no config.json")
         found.append(f"{trouble}: what was asked for is unknown, so nothing can be called missing.")

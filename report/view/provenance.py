@@ -20,6 +20,7 @@ _BRIEF = frozenset(
         "cpus",
         "memory_limit_mb",
         "memory_mb",
+        "free_page_reporting",
         "kernel",
         "distribution",
         "governor",

@@ -22,7 +22,7 @@ def test_debian():
     assert (found.user, found.uid, found.machine) == ("root", 0, "x86_64")
     assert found.distribution == "Debian GNU/Linux 12 (bookworm)"
     assert (found.cpus, found.cpu_model, found.governor, found.clock_source) == (2, "AMD EPYC", None, "tsc")
-    assert (found.memory_mb, found.memory_limit_mb) == (24105, None)
+    assert (found.memory_mb, found.memory_limit_mb, found.free_page_reporting) == (24105, None, True)
     assert (found.cgroup, found.netem, found.sudo_works) == ("v1", False, None)
     assert {"CAP_NET_ADMIN", "CAP_SYS_ADMIN"} <= set(found.capabilities)
     assert "CAP_SYS_RESOURCE" not in found.capabilities  # bit 24 of the mask is clear
@@ -40,7 +40,7 @@ def test_raspberry():
     assert found.family == ("raspbian", "debian")
     assert found.cpu_model == "Raspberry Pi 4 Model B Rev 1.4"
     assert (found.governor, found.cgroup, found.netem, found.sudo_works) == ("ondemand", "v2", True, True)
-    assert found.memory_limit_mb is None
+    assert (found.memory_limit_mb, found.free_page_reporting) == (None, False)
     assert found.busy_ports == (
         BusyPort("192.0.2.7", 5600, "python3 (pid 1234)"),  # it listens on all addresses
         BusyPort("192.0.2.7", 5603, None),  # another user's: ss does not say
@@ -61,8 +61,8 @@ def test_bare():
 def test_a_host_in_one_line():
     debian, raspberry, bare = (facts.describe(facts.parse(output)) for output in (DEBIAN, RASPBERRY, BARE))
     assert debian == (
-        "Debian GNU/Linux 12 (bookworm), Linux 6.18.44-fc-v595, 2 x AMD EPYC, 24105 MB, cgroup v1, podman 4.3.1, "
-        "Python 3.11.7, TensorFlow 2.21.0"
+        "Debian GNU/Linux 12 (bookworm), Linux 6.18.44-fc-v595, 2 x AMD EPYC, 24105 MB, gives unused memory back to "
+        "its hypervisor, cgroup v1, podman 4.3.1, Python 3.11.7, TensorFlow 2.21.0"
     )
     assert raspberry == (
         "Raspbian GNU/Linux 12 (bookworm), Linux 6.6.31+rpt-rpi-v8, 4 x Raspberry Pi 4 Model B Rev 1.4, 3794 MB, "

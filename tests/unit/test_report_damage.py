@@ -217,3 +217,10 @@ def test_every_float_can_be_printed(value):
     assert text.duration(value)
     if math.isnan(value):
         assert text.digits(value) == text.NONE
+
+
+@pytest.mark.parametrize(("fact", "said"), [(True, True), (False, False), (None, False), ("yes", False)])
+def test_hosts_that_give_memory_back_are_told_of_before_any_figure(tmp_path, fact, said):
+    folder = write_block(tmp_path, [RunSpec()])
+    edit(folder, lambda record: record["hosts"]["cloud"].update(free_page_reporting=fact))
+    assert ("free page reporting" in said_of(tmp_path)) is said
