@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from report import text
 from report.claims.decision import Finding, State, decide, worst
 from report.claims.frames import totals
-from report.claims.reasons import against_paper, longer
+from report.claims.reasons import against_paper, longer, longest_parts
 from report.metrics.statistics import median_interval, ratio_interval
 from report.scope import condition
 from report.summaries import good, models_of, moved, of
@@ -29,7 +29,7 @@ def outage(tables: Tables) -> list[Finding]:
     """Pause-and-resume accepts no frame for a second or more; next to none offered meanwhile is answered."""
     runs, frames = _compared(tables), good(tables.at_reference(tables.frames))
     return [
-        _outage(model, of(runs, model, _BASELINE), of(frames, model, _BASELINE))
+        _outage(tables, model, of(runs, model, _BASELINE), of(frames, model, _BASELINE))
         for model in models_of(runs[runs["strategy"] == _BASELINE])
     ]
 
@@ -82,7 +82,7 @@ def _condition_of(runs: pd.DataFrame, model: str, *strategies: str) -> str:
     return condition(runs[(runs["model"] == model) & runs["strategy"].isin(strategies)])
 
 
-def _outage(model: str, runs: pd.DataFrame, frames: pd.DataFrame) -> Finding:
+def _outage(tables: Tables, model: str, runs: pd.DataFrame, frames: pd.DataFrame) -> Finding:
     stopped = median_interval(runs["outage_ms"])
     offered, answered = totals(frames[frames["window"] == "downtime"], "offered", "answered")
     complete = answered <= COMPLETE_SHARE * offered
@@ -91,7 +91,8 @@ def _outage(model: str, runs: pd.DataFrame, frames: pd.DataFrame) -> Finding:
         f"intake stopped for {text.durations(stopped)} ({text.certainty(stopped)}); {answered:,} of "
         f"{text.plural(offered, 'frame')} offered during the downtime answered"
     )
-    return Finding(model, state, figure, condition(runs), short=f"{text.durations(stopped)}, n = {stopped.n}")
+    why = "" if state is State.HOLDS else longest_parts(tables, model, _BASELINE)
+    return Finding(model, state, figure, condition(runs), why, f"{text.durations(stopped)}, n = {stopped.n}")
 
 
 def _under_a_millisecond(subject: str, runs: pd.DataFrame) -> Finding:

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from report.tables import Tables
 
 _WORTH_NAMING = 0.2  # of the whole difference
+_MOST_NAMED = 3
+
+
+def longest_parts(tables: Tables, model: str, strategy: str) -> str:
+    """Name the largest parts of a strategy's work, on the tier that keeps it longest."""
+    work = _by_tier(tables, model, strategy)
+    tier = max(work, key=lambda name: sum(work[name].values()), default=None)
+    if tier is None or not (whole_ms := sum(work[tier].values())):
+        return ""
+    largest = sorted(work[tier].items(), key=lambda part: part[1], reverse=True)[:_MOST_NAMED]
+    named = [f"{part.replace('_', ' ')} {text.duration(ms)} ({text.percent(ms / whole_ms)})" for part, ms in largest]
+    return f"The {tier} works longest, {text.duration(whole_ms)}: mostly {text.listing(named)}."
 
 
 def longer(tables: Tables, model: str, one: str, other: str) -> str:

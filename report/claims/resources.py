@@ -56,7 +56,12 @@ def _b2_memory(row: MemoryRow, where: str) -> Finding:
         f"{row.initial_from} at rest: {row.total_over_initial:.2f}{text.TIMES} (n = {row.n}){_charged(row)}"
     )
     short = f"{row.total_over_initial:.2f}{text.TIMES} ({peak}), n = {row.n}"
-    return Finding(f"{row.model}, {row.tier}", state, figure, where, short=short)
+    why = (
+        f"At rest it has {text.megabytes(row.rest_mb)} MB; the rest of its peak it takes while the new cut is built."
+        if state is State.DOES_NOT_HOLD
+        else ""
+    )
+    return Finding(f"{row.model}, {row.tier}", state, figure, where, why, short)
 
 
 def _charged(row: MemoryRow) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from report import text
 from report.cells import MEASURED, cell_summaries
+from report.claims.reasons import longest_parts
 from report.metrics.statistics import median_interval
 from report.reference import paper
 from report.scope import described
@@ -86,7 +87,6 @@ def differences(tables: Tables) -> list[str]:
     """Say where our downtime differs from the paper's at the reference condition, and what it consists of."""
     runs = moved(tables.at_reference(tables.downtime))
     conditions = tables.at_reference(tables.conditions)
-    parts = part_summaries(tables.at_reference(tables.parts))
     sentences = []
     for model in models_of(runs):
         for strategy in strategies_of(runs[runs["model"] == model]):
@@ -94,11 +94,13 @@ def differences(tables: Tables) -> list[str]:
             ours_ms = median_interval(of(runs, model, strategy)["downtime_ms"]).median
             if reference is None or not _differs(ours_ms, reference):
                 continue
-            work = [part for part in parts if (part.model, part.strategy) == (model, strategy)]
-            sentences.append(
-                f"{model}, {strategy}: {text.duration(ours_ms)}, {text.digits(ours_ms / reference.ms, 2)} "
-                f"times the paper's {reference.shown}.{_why(work)}{_under(of(conditions, model, strategy))}"
+            times = text.digits(ours_ms / reference.ms, 2)
+            said = (
+                f"{model}, {strategy}: {text.duration(ours_ms)}, {times} times the paper's {reference.shown}.",
+                longest_parts(tables, model, strategy),
+                _under(of(conditions, model, strategy)),
             )
+            sentences.append(" ".join(filter(None, said)))
     return sentences
 
 
@@ -176,21 +178,4 @@ def _under(conditions: pd.DataFrame) -> str:
             found.append(
                 f"{name} was {achieved} {unit} for {asked} in {len(outside)} of {text.plural(len(runs), 'run')}"
             )
-    return f" Out of tolerance: {'; '.join(found)}." if found else ""
-
-
-def _why(parts: list[PartSummary]) -> str:
-    """Name the largest parts of the tier that works longest."""
-    totals: dict[str, float] = {}
-    for part in parts:
-        totals[part.tier] = totals.get(part.tier, 0.0) + part.took.median
-    slowest = max(totals, key=lambda tier: totals[tier], default=None)
-    if slowest is None or totals[slowest] <= 0:
-        return ""
-    own = sorted((p for p in parts if p.tier == slowest), key=lambda p: p.took.median, reverse=True)
-    named = [
-        f"{part.part.replace('_', ' ')} {text.duration(part.took.median)} "
-        f"({text.percent(part.took.median / totals[slowest])})"
-        for part in own[:3]
-    ]
-    return f" The {slowest} works longest, {text.duration(totals[slowest])}: mostly {text.listing(named)}."
+    return f"Out of tolerance: {'; '.join(found)}." if found else ""

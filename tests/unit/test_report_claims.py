@@ -1,6 +1,7 @@
 """Claims against made-up results: each state is reached by data that deserve it."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -236,12 +237,29 @@ def test_what_keeps_b1_longer_than_the_baseline_is_named(tmp_path):
     )
 
 
+def test_what_a_short_outage_is_made_of_is_named(tmp_path):
+    write_block(tmp_path, rebuilt(800.0), strategy="pause-resume")
+    (finding,) = decided(tmp_path)["outage"].findings
+    assert finding.state is State.DOES_NOT_HOLD
+    assert finding.why.replace("\xa0", " ") == (
+        "The edge works longest, 490 ms: mostly import 390 ms (80 %) and read 100 ms (20 %)."
+    )
+
+
+def test_memory_above_the_baselines_is_split_into_rest_and_peak(tmp_path):
+    write_block(tmp_path, restarts(6.0), strategy="pause-resume")
+    write_block(tmp_path, switches(500, "build", peak_mb={"edge": 1400.0, "cloud": 1800.0}))
+    findings = decided(tmp_path)["b2-memory"].findings
+    assert [finding.state for finding in findings] == [State.DOES_NOT_HOLD] * 2
+    assert all(re.match(r"At rest it has \d+ MB; the rest of its peak", finding.why) for finding in findings)
+
+
 def test_a_claim_that_holds_needs_no_reason(tmp_path):
     write_block(tmp_path, restarts(6.0), strategy="pause-resume")
     write_block(tmp_path, launched(1900.0), strategy="switch-b1")
     write_block(tmp_path, switches(500, "build"))
     found = decided(tmp_path)
-    for key in ("b1-between", "b2-speed"):
+    for key in ("b1-between", "b2-speed", "outage"):
         assert [(finding.state, finding.why) for finding in found[key].findings] == [(State.HOLDS, "")]
 
 
