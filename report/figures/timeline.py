@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
@@ -81,17 +81,22 @@ def _axes(panel: Axes, strip: Strip) -> None:
 
 def _frames(panel: Axes, strip: Strip) -> None:
     """Draw a tick for every frame where it was offered and one where its result came; drops as marks."""
+    low, high = strip.window_ms
+    ticks: dict[tuple[str, bool], list[float]] = defaultdict(list)
+    drops: dict[str, list[float]] = defaultdict(list)
     for frame in strip.frames:
-        dropped = frame.outcome != "answered"
-        if dropped:
-            marker = _MARKERS.get(frame.outcome, "X")
-            panel.plot(frame.offered_ms, _LANES["offered"], marker, color=BAD, ms=4.5, mew=1.2, ls="none", zorder=4)
-            continue
-        colour, half = (style(strip.strategy).light, 0.36) if frame.by_new_cut else (MUTED, 0.22)
-        for lane, at_ms in (("offered", frame.offered_ms), ("answered", frame.settled_ms)):
-            if not math.isnan(at_ms):
-                y = _LANES[lane]
-                panel.plot([at_ms, at_ms], [y - half, y + half], color=colour, lw=1.5, zorder=4, solid_capstyle="butt")
+        if frame.outcome == "answered":
+            ticks["offered", frame.by_new_cut].append(frame.offered_ms)
+            ticks["answered", frame.by_new_cut].append(frame.settled_ms)
+        else:
+            drops[frame.outcome].append(frame.offered_ms)
+    for (lane, by_new_cut), times in ticks.items():
+        y, shown = _LANES[lane], [at_ms for at_ms in times if low <= at_ms <= high]
+        colour, half = (style(strip.strategy).light, 0.36) if by_new_cut else (MUTED, 0.22)
+        panel.vlines(shown, y - half, y + half, color=colour, lw=1.5, zorder=4, capstyle="butt")
+    for outcome, times in drops.items():
+        shown, marker = [at_ms for at_ms in times if low <= at_ms <= high], _MARKERS.get(outcome, "X")
+        panel.plot(shown, [_LANES["offered"]] * len(shown), marker, color=BAD, ms=4.5, mew=1.2, ls="none", zorder=4)
 
 
 def _service(panel: Axes, strip: Strip, window: tuple[float, float]) -> None:

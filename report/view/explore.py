@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from report.load import Results
     from report.tables import Tables
 
-MOST_OF_ROWS, MOST_OF_DETAILS = 3_500_000, 2_000_000  # characters of JSON; with all the rest the page stays below 10 MB
+MOST_OF_ROWS, MOST_OF_DETAILS = 3_200_000, 1_800_000  # characters of JSON; with all the rest the page stays below 10 MB
 _REST = "The page stays small so; the tables have everything of every run."
 _MOST_FILES = 40  # names of raw files of one block
 _WINDOW_NAMES = dict(zip(WINDOWS, ("Before the change", "During the downtime", "Whole run"), strict=True))
