@@ -219,8 +219,7 @@ def _sweep(context: _Context) -> list[dict[str, Any]]:
     ratio = latency.edge_to_cloud(context.costs.points)
     rows = []
     for fast, slow in itertools.combinations(context.speeds, 2):
-        sweep = latency.ratio_sweep(context.costs.points, context.logs.record.delay_ms, slow, fast)
-        for interval in sweep.intervals:
+        for interval in latency.ratio_sweep(context.costs.points, context.logs.record.delay_ms, slow, fast):
             slow_point, fast_point = (context.costs.named(i) for i in (interval.slow_point, interval.fast_point))
             rows.append(
                 {

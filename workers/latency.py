@@ -94,22 +94,6 @@ class RatioInterval(msgspec.Struct, frozen=True):
         return self.slow_point != self.fast_point
 
 
-class RatioSweep(msgspec.Struct, frozen=True):
-    """All intervals in ascending order, from the lowest factor to the highest without gaps."""
-
-    intervals: tuple[RatioInterval, ...]
-
-    @property
-    def least_factor_that_moves(self) -> float | None:
-        """The smallest factor at which the two best points differ; None where they never do."""
-        return min((interval.from_factor for interval in self.intervals if interval.moves), default=None)
-
-    @property
-    def greatest_factor_that_moves(self) -> float | None:
-        """The largest factor at which the two best points differ; None where they never do."""
-        return max((interval.to_factor for interval in self.intervals if interval.moves), default=None)
-
-
 # --- Eq. 1 --------------------------------------------------------------------------------------------------
 
 
@@ -261,8 +245,10 @@ def ratio_sweep(
     *,
     low_factor: float = LOW_FACTOR,
     high_factor: float = HIGH_FACTOR,
-) -> RatioSweep:
+) -> tuple[RatioInterval, ...]:
     """Return the best points at two speeds for an edge that takes from `low_factor` to `high_factor` times as long.
+
+    The intervals are in ascending order, without gaps.
 
     Raises:
         ValueError: there is no point, or no range of factors.
@@ -273,11 +259,9 @@ def ratio_sweep(
         for mbps in (slow_mbps, fast_mbps)
     )
     starts = sorted({start for start, _ in (*slow, *fast)})
-    return RatioSweep(
-        tuple(
-            RatioInterval(start, end, lowest_at(slow, start).key, lowest_at(fast, start).key)
-            for start, end in pairwise([*starts, high_factor])
-        )
+    return tuple(
+        RatioInterval(start, end, lowest_at(slow, start).key, lowest_at(fast, start).key)
+        for start, end in pairwise([*starts, high_factor])
     )
 
 

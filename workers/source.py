@@ -239,9 +239,6 @@ class Pacer:
             raise ValueError(f"{fps} frames per second are no pace; ask for a finite number above 0")
         self.fps = fps
         self.start_ns = start_ns
-        self.offered = 0
-        self.worst_late_ns = 0
-        self._total_late_ns = 0
 
     def due_ns(self, frame: int) -> int:
         """Return when frame `frame`, counted from 0, is due. Rounded once, so that errors do not add up."""
@@ -250,16 +247,3 @@ class Pacer:
     def wait_s(self, frame: int, now_ns: int) -> float:
         """Return how long to wait for frame `frame`; 0 where it is late."""
         return max(0, self.due_ns(frame) - now_ns) / _NS
-
-    def record(self, frame: int, sent_ns: int) -> int:
-        """Take in when frame `frame` was sent; return how late that was (ns, 0 where it was not)."""
-        late_ns = max(0, sent_ns - self.due_ns(frame))
-        self.offered += 1
-        self.worst_late_ns = max(self.worst_late_ns, late_ns)
-        self._total_late_ns += late_ns
-        return late_ns
-
-    @property
-    def mean_late_ns(self) -> float:
-        """Return the mean lateness of the frames recorded so far (ns)."""
-        return self._total_late_ns / self.offered if self.offered else 0.0

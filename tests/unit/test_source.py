@@ -143,7 +143,6 @@ class Clock:
         sent = []
         for frame in range(frames):
             self.now_ns += round(pacer.wait_s(frame, self.now_ns) * SECOND)
-            pacer.record(frame, self.now_ns)
             sent.append(self.now_ns)
             self.now_ns += work_ns.get(frame, 0)
         return sent
@@ -153,7 +152,6 @@ def test_a_quick_device_offers_on_the_grid():
     pacer = Pacer(20, 0)
     sent = Clock().offer(pacer, 100, dict.fromkeys(range(100), 10000000))
     assert max(abs(at - pacer.due_ns(frame)) for frame, at in enumerate(sent)) <= 1
-    assert pacer.worst_late_ns <= 1
 
 
 def test_a_stall_is_caught_up_at_once_and_no_frame_is_left_out():
@@ -161,9 +159,7 @@ def test_a_stall_is_caught_up_at_once_and_no_frame_is_left_out():
     sent = Clock().offer(pacer, 30, {4: SECOND})  # held up after frame 4, at 0.4 s, until 1.4 s
     assert sent[5:15] == [1_400_000_000] * 10
     assert sent[15] == pacer.due_ns(15)
-    assert pacer.offered == 30
-    assert pacer.worst_late_ns == 900_000_000
-    assert pacer.mean_late_ns == pytest.approx(sum(range(10)) * 100_000_000 / 30)
+    assert len(sent) == 30
 
 
 @settings(deadline=None)  # machines of CI stall
@@ -176,11 +172,3 @@ def test_no_stall_moves_the_schedule(stalls, fps):
     for frame, at in enumerate(sent):
         assert abs(at - max(pacer.due_ns(frame), busy_until)) <= 1
         busy_until = at + stalls.get(frame, 0)
-
-
-def test_lateness_is_never_negative():
-    pacer = Pacer(10, SECOND)
-    assert pacer.record(0, 0) == 0
-    assert pacer.record(1, SECOND * 2) == 900_000_000
-    assert pacer.mean_late_ns == 450_000_000
-    assert Pacer(10, 0).mean_late_ns == 0
