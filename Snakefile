@@ -17,3 +17,6 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/report/index.html",
+        # Named as well, or one that was removed would not be missed while the page is there.
+        [f"{RESULTS}/runs/{block.folder}/run.json" for block in BLOCKS],
+        PROFILES,

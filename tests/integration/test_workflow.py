@@ -262,6 +262,20 @@ def test_blocks_that_are_measured_already_leave_the_others_in_their_order(schedu
     assert scheduled.blocks_order[8:] == [folder for folder in scheduled.expected() if "switch-b1" in folder]
 
 
+def test_a_block_or_profile_that_is_removed_from_a_finished_grid_is_made_again_and_nothing_else(scheduled):
+    assert scheduled.run()[0] == 0
+    before, (first, *_) = scheduled.order, scheduled.expected()
+    (scheduled.folder / f"results/runs/{first}/run.json").unlink()
+    status, said = scheduled.run()
+    assert status == 0, said
+    assert scheduled.order[len(before) :] == [first]
+    profile = scheduled.profiles()[0]
+    (scheduled.folder / f"results/profiles/{profile.removeprefix('profile ')}/profile.json").unlink()
+    before = scheduled.order
+    assert scheduled.run()[0] == 0
+    assert scheduled.order[len(before) :] == [profile]
+
+
 def test_a_block_that_fails_is_tried_twice_and_the_others_keep_their_order(scheduled):
     scheduled.behave(broken="switch-a1")
     status, said = scheduled.run()
