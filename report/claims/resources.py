@@ -58,7 +58,7 @@ def _b2_memory(row: MemoryRow, where: str) -> Finding:
     short = f"{row.total_over_initial:.2f}{text.TIMES} ({peak}), n = {row.n}"
     why = (
         f"At rest it has {text.megabytes(row.rest_mb)} MB; the rest of its peak it takes while the new cut is built."
-        if state is State.DOES_NOT_HOLD
+        if state is State.DOES_NOT_HOLD and row.peak_mb - row.rest_mb > noise_mb(row.rest_mb)
         else ""
     )
     return Finding(f"{row.model}, {row.tier}", state, figure, where, why, short)

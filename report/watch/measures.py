@@ -148,6 +148,8 @@ def _conditions(conditions: pd.DataFrame) -> Iterator[Sample]:
 def _wall_times(results: Results) -> Iterator[Sample]:
     """Yield what each block took, and the grid from its first block's start to its last one's end."""
     records = [block.record for block in results.distinct]
+    if not records:
+        return
     for block in results.distinct:
         yield Sample(Series(Kind.WALL_TIME, "wall time", block_name(block.source)), (block.record.duration_s,))
     try:

@@ -39,7 +39,8 @@ def summarise(results: Results, tables: Tables, ok_share: float) -> Night:
     """
     blocks = results.distinct
     if not blocks:
-        raise NothingToReport(f"No block of {results.root} can be read: {results.unreadable[0].reason}")
+        why = results.unreadable[0].reason if results.unreadable else "there is none"
+        raise NothingToReport(f"No block of {results.root} can be read: {why}")
     _check_single(results)
     first = min(blocks, key=lambda block: block.record.started_utc).record
     extent = _extent(results, tables)

@@ -14,6 +14,7 @@ from report.watch.measures import EVERYWHERE, Sample, samples, with_strategies
 from report.watch.records import GRID, Kind, Night, Series, Value
 from report.watch.summary import summarise
 from tests.synthetic import RunSpec, Work, block_record, write_block
+from tests.synthetic_profiles import ProfileSpec, vgg19, write_profile
 from tests.unit.watch_nights import BLOCK, DOWNTIME, OTHER, night
 from workers.records import Status
 
@@ -229,3 +230,12 @@ def test_a_series_of_a_strategy_depends_on_all_blocks_of_it():
     first = Likeness(night(1, {}))
     assert first.of(series) == Likeness(night(1, {}, blocks={BLOCK: "c1", OTHER: "c2"})).of(series)
     assert first.of(series) != Likeness(night(1, {}, blocks={BLOCK: "c2", OTHER: "c1"})).of(series)
+
+
+def test_a_night_of_profiles_alone_measured_nothing_and_has_no_samples(tmp_path):
+    write_profile(tmp_path, ProfileSpec(vgg19()))
+    results = load_results(tmp_path)
+    tables = build_tables(results)
+    with pytest.raises(NothingToReport, match="can be read: there is none"):
+        summarise(results, tables, 0.9)
+    assert list(samples(results, tables)) == []
