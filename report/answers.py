@@ -53,6 +53,18 @@ def answer(tables: Tables) -> list[str]:
     return [*_in_short(tables), _speed_sentence(tables), _stress_sentence(tables), _staying_sentence(tables)]
 
 
+def needless(tables: Tables) -> list[str]:
+    """Say of each model whose best point surely stays that its repartitions show costs, not gains."""
+    return [
+        f"On these hosts no change between {fast.mbps:g} and {slow.mbps:g} Mbit/s asks for another cut of "
+        f"{fast.model}: the edge takes {text.digits(_ratio(tables, fast), 2)} times as long as the cloud, and {_named(fast)} "
+        "stays best. Its repartitions, between the points that the config names, show what moving costs, not what it "
+        "gains: see Where to cut."
+        for fast, slow in pairs(at_references(tables))
+        if cutting.moves(fast, slow) is State.DOES_NOT_HOLD and fast.best.index == slow.best.index
+    ]
+
+
 def moving_ranges(sweep: pd.DataFrame) -> list[MovingRange]:
     """Return between which ratios the best point moves with the speed.
 
@@ -111,12 +123,18 @@ def _speed_sentence(tables: Tables) -> str:
     return f"Speed: {'; '.join(said)}."
 
 
+def _named(ranking: Ranking) -> str:
+    """Name the best point, and what it means where the edge then computes everything."""
+    whole = ", all of it on the edge," if ranking.best.index == ranking.points[-1].index else ""
+    return f"{ranking.best.text}{whole}"
+
+
 def _moved(fast: Ranking, slow: Ranking) -> str:
     where = f"between {fast.mbps:g} and {slow.mbps:g} Mbit/s the best point of {fast.model}"
     state, one, other = cutting.moves(fast, slow), fast.best, slow.best
     if one.index == other.index:
         sure = "stays" if state is State.DOES_NOT_HOLD else "seems to stay, though another may be as good,"
-        return f"{where} {sure} at {one.text}"
+        return f"{where} {sure} at {_named(fast).rstrip(',')}"
     words = {
         State.HOLDS: f"moves ({one.text} at the faster, {other.text} at the slower speed)",
         State.DOES_NOT_HOLD: f"need not move ({one.text} and {other.text} are within 1 %)",

@@ -9,13 +9,12 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
-import json
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -32,7 +31,7 @@ from report.scope import cells_of, described
 from report.summaries import models_of, strategies_of
 from report.svg import inline, width_of
 from report.tables import read_tables
-from report.theme import SPARE, STAGES, STRATEGIES, ordered, style
+from report.theme import SPARE, STAGES, STRATEGIES, names_a_colour, ordered, style
 from report.view import (
     conditions,
     detection,
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
     from report.tables import Tables
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_NAME = re.compile("[a-z0-9-]+")  # what may name a colour
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def _figure_view(plot: Plot, path: Path) -> FigureView:
 
 def _palette(tables: Tables) -> dict[str, tuple[str, str]]:
     """Return the colours that the page names, on light and on dark; strategies of ours have spare ones."""
-    shown = [name for name in strategies_of(tables.downtime) if _NAME.fullmatch(name)]
+    shown = [name for name in strategies_of(tables.downtime) if names_a_colour(name)]
     named = {name: (style(name).light, style(name).dark) for name in ordered([*STRATEGIES, *shown])}
     spare = {f"spare-{number}": (light, dark) for number, (light, dark, _) in enumerate(SPARE)}
     stages = {f"stage-{name}": (of_stage.light, of_stage.dark) for name, of_stage in STAGES.items()}
@@ -231,7 +229,8 @@ def _provenance(results: Results) -> dict[str, Any]:
         "choices_grid": provenance.choices_grid(results.blocks),
         "models_grid": provenance.models_grid(results.blocks),
         "blocks_grid": provenance.blocks_grid(results),
-        "config": json.dumps(results.config, indent=2) if results.config is not None else None,
+        "config": yaml.safe_dump(results.config, sort_keys=False) if results.config is not None else None,
+        "results_folder": str((results.config or {}).get("results", "results")),
     }
 
 

@@ -80,6 +80,8 @@ class MemoryRow:
     additional_mb: float
     additional_when: str
     total_mb: float
+    total_low_mb: float
+    total_high_mb: float
     n: int
     rest_mb: float
     rest_low_mb: float

@@ -6,6 +6,7 @@ Colours follow Okabe and Ito's colour-blind-safe palette, moved in lightness unt
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,14 @@ BAD = "#b3261e"  # nothing is served, a frame is lost
 OPEN = "#8a5a00"  # served, but not as it should be
 # How these colours are replaced where a figure stands in the page, which has a light and a dark look.
 PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", BAD: "var(--bad)", OPEN: "var(--open)"}
+
+
+_NAME = re.compile("[a-z0-9-]+")
+
+
+def names_a_colour(strategy: str) -> bool:
+    """Say whether a page's style may name a colour after a strategy."""
+    return _NAME.fullmatch(strategy) is not None
 
 
 @dataclass(frozen=True)

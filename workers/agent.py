@@ -12,6 +12,7 @@ import contextlib
 import os
 import secrets
 import select
+import selectors
 import shutil
 import signal
 import sys
@@ -186,8 +187,14 @@ def main(agent_type: type[Agent], argv: Sequence[str] | None = None) -> int:
     try:
         agent = agent_type(control)
         agent.patience_s = PATIENCE_S
-        asyncio.run(agent.run())
+        with asyncio.Runner(loop_factory=_precise_loop) as runner:
+            runner.run(agent.run())
     except WorkerError as error:
         control.send(m.Trouble(f"{agent_type.role}: {error}"))
         return 1
     return 0
+
+
+def _precise_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop whose timers are not rounded up to whole milliseconds, as those of epoll are."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LEAST_NICE = -20
 
@@ -27,3 +31,20 @@ def raise_priority() -> str:
             return f"nice {_LEAST_NICE}"
         return "normal"
     return "real-time"
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Give the real-time scheduling of this thread up, where it has it, while the kernel does something long for it.
+
+    Not for work that needs Python's lock: whoever waits for the lock would wait for all other processes, too.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    if policy & ~os.SCHED_RESET_ON_FORK != os.SCHED_RR:
+        yield
+        return
+    os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)

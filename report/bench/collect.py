@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 import msgspec
 
 Key = tuple[str, str, float, float]  # model, strategy, CPU and memory availability
+Samples = defaultdict[str, list[float]]  # values by tier
 _MS = 1e-6
 
 
@@ -51,8 +52,10 @@ class Found:
     whole: Counter[str] = field(default_factory=Counter)
     in_downtime: Counter[str] = field(default_factory=Counter)
     steady: defaultdict[tuple[float, int], list[SteadyFrame]] = field(default_factory=lambda: defaultdict(list))
-    rest_mb: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    peak_mb: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    rest_mb: Samples = field(default_factory=lambda: defaultdict(list))
+    peak_mb: Samples = field(default_factory=lambda: defaultdict(list))
+    rest_charged_mb: Samples = field(default_factory=lambda: defaultdict(list))
+    peak_charged_mb: Samples = field(default_factory=lambda: defaultdict(list))
     parts: defaultdict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -152,7 +155,12 @@ def _add_run(found: Found, block: Block, logs: RunLogs) -> None:
             counts = found.whole if row["window"] == "whole" else found.in_downtime
             counts.update({key.removeprefix("dropped_"): int(row[key]) for key in _COUNTED})
         if name == "memory_runs":
-            for values, column in ((found.rest_mb, "rest_mb"), (found.peak_mb, "peak_mb")):
+            for values, column in (
+                (found.rest_mb, "rest_mb"),
+                (found.peak_mb, "peak_mb"),
+                (found.rest_charged_mb, "rest_cgroup_mb"),
+                (found.peak_charged_mb, "peak_cgroup_mb"),
+            ):
                 if row[column] is not None:
                     values[row["tier"]].append(float(row[column]))
     record = logs.record

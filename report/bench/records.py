@@ -28,7 +28,8 @@ class Figure(msgspec.Struct, frozen=True):
 class MemoryFigures(msgspec.Struct, frozen=True):
     """Memory of a tier's pipelines (MB, PSS): at rest, at the peak of a change, and beyond the baseline's at rest.
 
-    `additional_share` is additional over the baseline's rest.
+    `additional_share` is additional over the baseline's rest; `charged` is the same by what the cgroups are charged
+    with (anonymous memory: without the pages of mapped weights, which the kernel can have again).
     """
 
     tier: str
@@ -36,6 +37,8 @@ class MemoryFigures(msgspec.Struct, frozen=True):
     peak_mb: Figure
     additional_mb: Figure
     additional_share: float | None
+    charged_mb: Figure
+    charged_share: float | None
 
 
 class FrameFigures(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from report.bench.collect import Collected, Found, Key
+    from report.bench.records import Figure
 
 P99 = 0.99
 _MOST_REASONS = 10
@@ -68,13 +69,27 @@ def _row(key: Key, found: Found, baseline: Found | None) -> StrategyRow:
 def _memory(tier: str, found: Found, baseline: Found | None) -> MemoryFigures:
     """Return a tier's memory; additional is the larger of rest and peak, beyond the baseline's rest."""
     rest, peak = found.rest_mb[tier], found.peak_mb[tier]
+    additional, share = _additional(rest, peak, baseline.rest_mb[tier] if baseline else [])
+    charged, charged_share = _additional(
+        found.rest_charged_mb[tier], found.peak_charged_mb[tier], baseline.rest_charged_mb[tier] if baseline else []
+    )
+    return MemoryFigures(
+        tier,
+        of_interval(median_interval(rest)),
+        of_interval(median_interval(peak)),
+        additional,
+        share,
+        charged,
+        charged_share,
+    )
+
+
+def _additional(rest: list[float], peak: list[float], initial: list[float]) -> tuple[Figure, float | None]:
     at_rest, at_peak = median_interval(rest), median_interval(peak)
     largest = peak if at_peak.n and not at_peak.median <= at_rest.median else rest
-    initial = baseline.rest_mb[tier] if baseline else []
     additional = of_interval(difference_interval(largest, initial))
     base = median_interval(initial).median
-    share = additional.value / base if additional.value is not None and base > 0 else None
-    return MemoryFigures(tier, of_interval(at_rest), of_interval(at_peak), additional, share)
+    return additional, additional.value / base if additional.value is not None and base > 0 else None
 
 
 def _frames(found: Found) -> FrameFigures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from typing import TYPE_CHECKING
 
 from report import text
@@ -12,12 +13,11 @@ from report.metrics.statistics import CONFIDENCE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from report.bench.records import Bench, Figure, FrameFigures, MemoryFigures, PlaneFigures, StrategyRow
+    from report.bench.records import Bench, Figure, FrameFigures, PlaneFigures, StrategyRow
 
 _S = 1000.0  # ms
 _US = 1e-3
 _MET = {True: "met", False: "not met", None: "unknown"}
-_PARTS = ("container", "start", "import", "read", "assemble", "build", "first_inference", "connect")
 
 
 def number(value: float | None) -> str:
@@ -60,14 +60,13 @@ def ratio(figure: Figure) -> str:
     return f"{number(figure.value)} [{number(figure.low)}, {number(figure.high)}]{_covered(figure)}"
 
 
-def megabytes(found: MemoryFigures) -> str:
+def megabytes(figure: Figure, share: float | None) -> str:
     """Return what a tier needs beyond the baseline at rest."""
-    figure = found.additional_mb
     if figure.value is None:
         return text.NONE
-    share = "" if found.additional_share is None else f" ({100 * found.additional_share:+.0f} %)"
+    part = "" if share is None else f" ({100 * share:+.0f} %)"
     ends = "" if figure.low is None or figure.high is None else f" [{figure.low:+.0f}, {figure.high:+.0f}]"
-    return f"{figure.value:+.0f} MB{share}{ends}{_covered(figure) if ends else ''}"
+    return f"{figure.value:+.0f} MB{part}{ends}{_covered(figure) if ends else ''}"
 
 
 def lost(frames: FrameFigures) -> str:
@@ -89,24 +88,30 @@ def markdown(bench: Bench) -> str:
     changed = " (changed)" if bench.dirty else ""
     about = (
         f"{bench.rounds} rounds in an order of their own; ratios are to {bench.baseline} of this bench. Medians with a "
-        "95 % interval made of measured values; n counts changes. Memory is what a tier's pipelines take at most (PSS) "
-        "beyond the baseline's at rest."
+        "95 % interval made of measured values; n counts changes. Memory is what a tier's pipelines take at most, by "
+        "their processes' proportional set size (PSS) and by what their cgroups are charged with (anonymous memory)."
     )
     parts = [
         f"# Bench of {text.moment(bench.started_utc)} UTC, commit {bench.commit[:12]}{changed}",
         about,
         *([] if bench.complete else ["**This bench did not come to its end.**"]),
         _table(
-            ["model", "strategy", "CPU, memory", "n", "downtime p50", "p99", "× baseline", "memory, edge", "cloud"],
+            ["model", "strategy", "CPU, memory", "n", "downtime p50", "p99", "× baseline"],
             [_downtime_cells(row) for row in bench.rows],
         ),
+        "## Memory beyond the baseline's at rest",
+        _table(
+            ["model", "strategy", "edge (PSS)", "edge (charged)", "cloud (PSS)", "cloud (charged)"],
+            [_memory_cells(row) for row in bench.rows],
+        ),
+        "## Frames and steady state",
         _table(
             ["model", "strategy", "frames dropped in downtime", "steady latency × baseline"],
             [[row.model, row.strategy, lost(row.frames), latency(row)] for row in bench.rows],
         ),
         *_why(bench.rows),
         "## What the time goes into (ms, medians, edge / cloud)",
-        _table(["model", "strategy", "work", *_PARTS], list(_part_cells(bench.rows))),
+        _parts_table(bench.rows),
         *(_plane(bench.plane) if bench.plane else []),
     ]
     return "\n\n".join(parts) + "\n"
@@ -116,8 +121,15 @@ def _downtime_cells(row: StrategyRow) -> list[str]:
     return [
         *(row.model, row.strategy, f"{row.cpu_pct:g} %, {row.mem_pct:g} %", str(row.changes)),
         *(times(row.downtime_p50_ms), times(row.downtime_p99_ms), ratio(row.ratio_to_baseline)),
-        *(megabytes(tier) for tier in row.memory),
     ]
+
+
+def _memory_cells(row: StrategyRow) -> list[str]:
+    both = (
+        (megabytes(tier.additional_mb, tier.additional_share), megabytes(tier.charged_mb, tier.charged_share))
+        for tier in row.memory
+    )
+    return [row.model, row.strategy, *itertools.chain.from_iterable(both)]
 
 
 def _why(rows: Iterable[StrategyRow]) -> list[str]:
@@ -126,7 +138,13 @@ def _why(rows: Iterable[StrategyRow]) -> list[str]:
     return ["## Not measured", "\n".join(said)] if said else []
 
 
-def _part_cells(rows: Iterable[StrategyRow]) -> Iterable[list[str]]:
+def _parts_table(rows: Sequence[StrategyRow]) -> str:
+    names = list(dict.fromkeys(part.part for row in rows for part in row.parts))
+    head = ["model", "strategy", "work", *(name.replace("_", " ") for name in names)]
+    return _table(head, list(_part_cells(rows, names)))
+
+
+def _part_cells(rows: Iterable[StrategyRow], names: Sequence[str]) -> Iterable[list[str]]:
     for row in rows:
         for work in dict.fromkeys(part.work for part in row.parts):
             found = {(part.tier, part.part): part.ms.value for part in row.parts if part.work == work}
@@ -134,10 +152,9 @@ def _part_cells(rows: Iterable[StrategyRow]) -> Iterable[list[str]]:
                 " / ".join(number(found.get((tier, part))) for tier in ("edge", "cloud"))
                 if {("edge", part), ("cloud", part)} & found.keys()
                 else ""
-                for part in _PARTS
+                for part in names
             ]
-            if any(cells):
-                yield [row.model, row.strategy, work, *cells]
+            yield [row.model, row.strategy, work, *cells]
 
 
 def _plane(plane: PlaneFigures) -> list[str]:
@@ -208,6 +225,7 @@ def _flat(row: StrategyRow) -> dict[str, object]:
         "t_switch_p99_ms": row.t_switch_p99_ms,
         "ratio_to_baseline": row.ratio_to_baseline,
         **{f"additional_{tier.tier}_mb": tier.additional_mb for tier in row.memory},
+        **{f"charged_{tier.tier}_mb": tier.charged_mb for tier in row.memory},
     }
     return {
         **{key: getattr(row, key) for key in ("model", "strategy", "cpu_pct", "mem_pct", "changes", "downtime_max_ms")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from report import text
@@ -10,7 +11,7 @@ from report.claims.frames import totals
 from report.claims.reasons import against_paper, longer, longest_parts
 from report.metrics.statistics import median_interval, ratio_interval
 from report.scope import condition
-from report.summaries import good, models_of, moved, of
+from report.summaries import directions_of, good, models_of, moved, of, of_direction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,34 +49,29 @@ def scenario_a(tables: Tables) -> list[Finding]:
 def b2_speed(tables: Tables) -> list[Finding]:
     """The baseline's downtime is at least ten times Scenario B Case 2's."""
     runs = _compared(tables)
-    samples = {model: (_downtimes(runs, model, _BASELINE), _downtimes(runs, model, _B2)) for model in models_of(runs)}
+    found = [(model, of(runs, model, _BASELINE), of(runs, model, _B2)) for model in models_of(runs)]
     return [
         _ratio(model, _condition_of(runs, model, _BASELINE, _B2), baseline, b2)
-        for model, (baseline, b2) in samples.items()
-        if baseline and b2
+        for model, baseline, b2 in found
+        if len(baseline) and len(b2)
     ]
 
 
 def b1_between(tables: Tables) -> list[Finding]:
     """B1 takes longer than B2 and less than the baseline."""
     runs = _compared(tables)
-    samples = {
-        model: {strategy: _downtimes(runs, model, strategy) for strategy in (_B2, _B1, _BASELINE)}
-        for model in models_of(runs)
+    found = {
+        model: {strategy: of(runs, model, strategy) for strategy in (_B2, _B1, _BASELINE)} for model in models_of(runs)
     }
     return [
-        _between(tables, model, _condition_of(runs, model, _B2, _B1, _BASELINE), sample)
-        for model, sample in samples.items()
-        if all(sample.values())
+        _between(tables, model, _condition_of(runs, model, _B2, _B1, _BASELINE), by_strategy)
+        for model, by_strategy in found.items()
+        if all(len(rows) for rows in by_strategy.values())
     ]
 
 
 def _compared(tables: Tables) -> pd.DataFrame:
     return moved(tables.at_reference(tables.downtime))
-
-
-def _downtimes(runs: pd.DataFrame, model: str, strategy: str) -> list[float]:
-    return of(runs, model, strategy)["downtime_ms"].tolist()
 
 
 def _condition_of(runs: pd.DataFrame, model: str, *strategies: str) -> str:
@@ -88,11 +84,12 @@ def _outage(tables: Tables, model: str, runs: pd.DataFrame, frames: pd.DataFrame
     complete = answered <= COMPLETE_SHARE * offered
     state = decide(stopped, above=SECONDS_MS) if complete else State.DOES_NOT_HOLD
     figure = (
-        f"intake stopped for {text.durations(stopped)} ({text.certainty(stopped)}); {answered:,} of "
-        f"{text.plural(offered, 'frame')} offered during the downtime answered"
+        f"intake stopped for {text.durations(stopped)} ({text.certainty(stopped)}{_apart(runs, 'outage_ms')}); "
+        f"{answered:,} of {text.plural(offered, 'frame')} offered during the downtime answered"
     )
     why = "" if state is State.HOLDS else longest_parts(tables, model, _BASELINE)
-    return Finding(model, state, figure, condition(runs), why, f"{text.durations(stopped)}, n = {stopped.n}")
+    short = f"{text.durations(stopped)}, {answered:,} of {text.plural(offered, 'frame')} answered, n = {stopped.n}"
+    return Finding(model, state, figure, condition(runs), why, short)
 
 
 def _under_a_millisecond(subject: str, runs: pd.DataFrame) -> Finding:
@@ -107,23 +104,24 @@ def _under_a_millisecond(subject: str, runs: pd.DataFrame) -> Finding:
     return Finding(subject, decide(interval, below=SWITCH_MS), figure, condition(runs), short=short)
 
 
-def _ratio(model: str, where: str, baseline: list[float], b2: list[float]) -> Finding:
-    ratio = ratio_interval(baseline, b2)
+def _ratio(model: str, where: str, baseline: pd.DataFrame, b2: pd.DataFrame) -> Finding:
+    ratio = ratio_interval(baseline["downtime_ms"], b2["downtime_ms"])
     state = decide(ratio, above=MAGNITUDE)
-    slow, fast = median_interval(baseline), median_interval(b2)
+    slow, fast = median_interval(baseline["downtime_ms"]), median_interval(b2["downtime_ms"])
     why = "" if state is State.HOLDS else against_paper({_BASELINE: slow.median, _B2: fast.median})
     figure = (
-        f"the baseline's {text.durations(slow)} are {text.factor(ratio)} "
-        f"B2's {text.durations(fast)} ({text.certainty(ratio)})"
+        f"the baseline's {text.durations(slow)}{_apart(baseline)} are {text.factor(ratio)} "
+        f"B2's {text.durations(fast)}{_apart(b2)} ({text.certainty(ratio)})"
     )
     return Finding(model, state, figure, where, why, f"{text.factor(ratio)}, n = {ratio.n}")
 
 
-def _between(tables: Tables, model: str, where: str, sample: dict[str, list[float]]) -> Finding:
+def _between(tables: Tables, model: str, where: str, runs: dict[str, pd.DataFrame]) -> Finding:
+    sample = {strategy: rows["downtime_ms"].tolist() for strategy, rows in runs.items()}
     above_b2 = decide(ratio_interval(sample[_B1], sample[_B2]), above=1.0)
     below_baseline = decide(ratio_interval(sample[_BASELINE], sample[_B1]), above=1.0)
     intervals = {strategy: median_interval(values) for strategy, values in sample.items()}
-    shown = [f"{name} {text.durations(interval)} (n = {interval.n})" for name, interval in intervals.items()]
+    shown = [f"{name} {text.durations(found)} (n = {found.n}{_apart(runs[name])})" for name, found in intervals.items()]
     reasons = (
         longer(tables, model, _B2, _B1) if above_b2 is not State.HOLDS else "",
         longer(tables, model, _B1, _BASELINE) if below_baseline is not State.HOLDS else "",
@@ -134,3 +132,13 @@ def _between(tables: Tables, model: str, where: str, sample: dict[str, list[floa
     return Finding(
         model, state, ", ".join(shown), where, " ".join(filter(None, reasons)), f"{short}, n = {intervals[_B1].n}"
     )
+
+
+def _apart(runs: pd.DataFrame, column: str = "downtime_ms") -> str:
+    """Give each direction's median where their intervals are apart: the pooled one then lies between two groups."""
+    found = {pair: median_interval(of_direction(runs, pair)[column]) for pair in directions_of(runs)}
+    known = [interval for interval in found.values() if not math.isnan(interval.low)]
+    if not known or max(one.low for one in known) <= min(one.high for one in known):
+        return ""
+    said = [f"{text.direction(*pair)} {text.duration(interval.median)}" for pair, interval in found.items()]
+    return f"; {text.listing(said)}"

@@ -100,7 +100,7 @@ def room(tables: Tables, model: str, strategy: str, runs: pd.DataFrame) -> str:
 def _left_mb(stress: str) -> float:
     found = json.loads(stress)
     try:
-        return (float(found["memory_bytes"]) - float(found["mem_taken_bytes"])) / 1e6
+        return float(found["memory_bytes"]) * float(found["mem_pct"]) / 100 / 1e6
     except (KeyError, TypeError, ValueError):
         return math.nan
 

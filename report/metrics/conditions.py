@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from workers.records import Conditions
 
 QUANTITIES = ("link_mbps_before", "link_mbps_after", "link_delay_ms", "cpu_pct", "mem_pct", "fps")
+DELAY_MS = 0.5  # what hosts and bridges add of their own: a delay of 0 ms is never quite that
 POINTS = frozenset({"cpu_pct", "mem_pct"})  # given in per cent: their tolerances are in points
 
 
@@ -72,8 +73,6 @@ def _allowed(quantity: str, wanted: float, tolerances: Tolerances) -> float:
         return tolerances.cpu_points
     if quantity == "mem_pct":
         return tolerances.mem_points
-    share = {
-        "fps": tolerances.fps_share,
-        "link_delay_ms": tolerances.delay_share,
-    }.get(quantity, tolerances.link_share)
-    return share * abs(wanted)
+    if quantity == "link_delay_ms":
+        return max(DELAY_MS, tolerances.delay_share * abs(wanted))
+    return (tolerances.fps_share if quantity == "fps" else tolerances.link_share) * abs(wanted)

@@ -26,10 +26,15 @@ _EDGE_REASONS = frozenset({Outcome.PAUSED, Outcome.BUSY, Outcome.FAILED})
 
 @dataclass(frozen=True)
 class SettledFrame:
-    """A frame with its one final outcome. `offered_ns` is the device's clock, `received_ns` the edge's."""
+    """A frame with its one final outcome.
+
+    `offered_ns` and `settled_ns` are the device's clock, `received_ns` the edge's. A frame of which nothing came
+    back is settled at its deadline.
+    """
 
     frame: int
     offered_ns: int
+    settled_ns: int
     outcome: Outcome
     received_ns: int | None
 
@@ -67,6 +72,7 @@ def settle(device: Iterable[DeviceFrame], edge: Iterable[EdgeFrame], deadline_ms
         SettledFrame(
             frame=frame.frame,
             offered_ns=frame.offered_ns,
+            settled_ns=frame.settled_ns or frame.offered_ns + round(deadline_ms * _NS),
             outcome=_outcome(frame, at_edge.get(frame.frame), deadline_ms),
             received_ns=at_edge[frame.frame].received_ns if frame.frame in at_edge else None,
         )
@@ -90,6 +96,16 @@ def in_window(
     if not inside:
         return ()
     return tuple(frame for frame in frames if inside[0] <= frame.frame <= inside[-1])
+
+
+def settled_before(frames: Sequence[SettledFrame], end_ns: int, to_edge: Shift | None) -> tuple[SettledFrame, ...]:
+    """Return the frames that were offered and settled before a moment of the edge's clock.
+
+    Those still in flight are left out: what becomes of them is the doing of what happens then. Without a recorded
+    offset between device and edge they cannot be told and count.
+    """
+    offered = in_window(frames, 0, end_ns - 1, to_edge)
+    return offered if to_edge is None else tuple(one for one in offered if one.settled_ns + to_edge.ns < end_ns)
 
 
 def count(frames: Iterable[SettledFrame]) -> Counts:

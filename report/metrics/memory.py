@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -75,28 +75,30 @@ def table_one(runs: pd.DataFrame) -> pd.DataFrame:
         | {"model": model, "strategy": strategy, "tier": tier}
         for (model, strategy, tier), group in good.groupby(["model", "strategy", "tier"], sort=True)
     ]
-    return pd.DataFrame([row for row in rows if row["n"]])
+    return pd.DataFrame([row for row in rows if not math.isnan(row["rest_mb"])])
 
 
-def _row(group: pd.DataFrame, of_model: pd.DataFrame, strategy: str) -> dict[str, object]:
+def _row(group: pd.DataFrame, of_model: pd.DataFrame, strategy: str) -> dict[str, Any]:
     baseline, initial = _initial(of_model, strategy)
     rest, peak = _interval(group, "rest_mb"), _interval(group, "peak_mb")
     _, cgroup_initial = _initial(of_model, strategy, "rest_cgroup_mb")
     cgroup_rest, cgroup_peak = _interval(group, "rest_cgroup_mb"), _interval(group, "peak_cgroup_mb")
-    total = _largest(rest.median, peak.median)
+    total = peak if peak.median > rest.median else rest
     return {
         "initial_mb": initial.median,
-        "additional_mb": total - initial.median,
+        "additional_mb": total.median - initial.median,
         "additional_when": additional_when(initial.median, rest.median, peak.median),
-        "total_mb": total,
-        "n": rest.n,
+        "total_mb": total.median,
+        "total_low_mb": total.low,
+        "total_high_mb": total.high,
+        "n": total.n,
         "rest_mb": rest.median,
         "rest_low_mb": rest.low,
         "rest_high_mb": rest.high,
         "peak_mb": peak.median,
         "peak_low_mb": peak.low,
         "peak_high_mb": peak.high,
-        "total_over_initial": total / initial.median if initial.median else math.nan,
+        "total_over_initial": total.median / initial.median if initial.median else math.nan,
         "cgroup_initial_mb": cgroup_initial.median,
         "cgroup_total_mb": _largest(cgroup_rest.median, cgroup_peak.median),
         "initial_from": baseline,

@@ -99,9 +99,13 @@ def _flagged_row(source: str, quantity: str, requested: float, runs: list[tuple[
 
 
 def _deviation(deviation: float, requested: float, quantity: str) -> str:
-    """Return a deviation as its tolerance is given: in points of a percentage, or as a share of the request."""
+    """Return a deviation as its tolerance is given: in points of a percentage, or as a share of what was asked for."""
     if math.isnan(deviation):
         return text.NONE
-    in_points = quantity in POINTS
-    shown = deviation if in_points or not requested else 100 * deviation / requested
-    return f"{shown:+.1f}{text.SPACE}{'points' if in_points else '%'}".replace("-", "−")
+    if quantity in POINTS:
+        shown, unit = deviation, "points"
+    elif requested:
+        shown, unit = 100 * deviation / requested, "%"
+    else:
+        shown, unit = deviation, NAMES[quantity][1]
+    return f"{shown:+.1f}{text.SPACE}{unit}".replace("-", "−")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from report.theme import names_a_colour
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -13,6 +15,11 @@ class Cell:
     note: str = ""
     tone: str = ""
     swatch: str = ""  # strategy whose colour stands before the text
+
+    @property
+    def colour(self) -> str:
+        """The name of the swatch's colour; that of no strategy where it cannot be the name of one."""
+        return self.swatch if names_a_colour(self.swatch) else "muted"
 
 
 @dataclass(frozen=True)

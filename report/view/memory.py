@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from report import text
+from report.metrics.memory import noise_mb
 from report.reference import paper
 from report.scope import described
 from report.summaries import memory_rows
@@ -52,7 +53,7 @@ def _row(row: MemoryRow) -> list[Cell]:
     reference = paper().memory.get(row.strategy)
     notes = _paper(reference) if reference else ["not in the paper", "", "", "", ""]
     initial, additional, when, total, multiple = notes
-    noise = " (noise)" if row.additional_when == "never" else ""
+    noise = " (noise)" if abs(row.additional_mb) <= noise_mb(row.initial_mb) else ""
     charged = row.cgroup_total_mb / row.cgroup_initial_mb if row.cgroup_initial_mb else math.nan
     interval = _interval(row)
     return [
@@ -80,9 +81,7 @@ def _paper(reference: PaperMemory) -> list[str]:
 
 
 def _interval(row: MemoryRow) -> str:
-    """Return the interval of the total: that of the peak or of the rest, whichever is larger."""
-    at_rest = not row.peak_mb > row.rest_mb
-    low, high = (row.rest_low_mb, row.rest_high_mb) if at_rest else (row.peak_low_mb, row.peak_high_mb)
+    low, high = row.total_low_mb, row.total_high_mb
     return "" if math.isnan(low) else f"[{text.megabytes(low)}, {text.megabytes(high)}]"
 
 

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from report import text
+from report.answers import needless
 from report.claims import State, Verdict
 from report.provenance import runtime_of
 from report.scope import described
 from report.summaries import good, models_of, strategies_of
 from report.view.conditions import NAMES
 from report.view.runs import coverage_counts
+from workers.records import Status
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from report.load import Results
     from report.tables import Tables
 
@@ -90,7 +94,6 @@ class VerdictView:
 def lead(results: Results, tables: Tables) -> str:
     """Return one paragraph on what ran."""
     runs = tables.downtime
-    ok = int((runs["status"] == "ok").sum())
     models, strategies = models_of(runs), strategies_of(runs)
     days = sorted({block.record.started_utc[:10] for block in results.blocks})
     if not days and not results.unreadable:
@@ -99,11 +102,19 @@ def lead(results: Results, tables: Tables) -> str:
         return f"No block can be read ({text.plural(len(results.unreadable), 'block')} found): see Runs for why."
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return (
-        f"{text.plural(len(runs), 'repartition')} of {text.listing(models)} by "
-        f"{text.plural(len(strategies), 'strategy', 'strategies')}, measured on {when}; "
-        f"{ok:,} of them ok. Every figure below is computed from the raw logs, none is copied from the paper "
+        f"{text.plural(len(runs), 'run')} of {text.listing(models)} by "
+        f"{text.plural(len(strategies), 'strategy', 'strategies')}, each a change of the network's speed, measured on "
+        f"{when}: {_ended(runs)}. Every figure below is computed from the raw logs, none is copied from the paper "
         "except where a column or mark says so."
     )
+
+
+def _ended(runs: pd.DataFrame) -> str:
+    """Count the runs by how they ended, ok ones first."""
+    counts = Counter(runs["status"].tolist())
+    words = {Status.INFEASIBLE.value: " for want of memory (a result, too)"}
+    said = [f"{counts.get(status.value, 0):,} {status.value}{words.get(status.value, '')}" for status in Status]
+    return text.listing([one for one in said if not one.startswith("0 ")])
 
 
 def facts(results: Results, tables: Tables) -> list[tuple[str, str]]:
@@ -141,6 +152,7 @@ def warnings(results: Results, tables: Tables) -> list[str]:
             f"tolerance ({text.listing([NAMES[name][0] for name in names])}): see Trust."
         )
     found += _gaps(results, tables)
+    found += needless(tables)
     if any(record.dirty for record in records):
         found.append("Some blocks were measured with uncommitted changes: their code cannot be had again.")
     if len({record.commit for record in records}) > 1:
@@ -238,7 +250,9 @@ def _short(verdict: Verdict) -> list[str]:
     deciding = [finding for finding in verdict.findings if finding.state is verdict.state]
     shown = deciding[: _DECIDING if len(deciding) > _DECIDING else None]
     more = [f"and {len(deciding) - len(shown)} more"] if len(deciding) > len(shown) else []
-    return [f"{finding.subject}: {finding.short or finding.figure}" for finding in shown] + more
+    others = Counter(finding.state for finding in verdict.findings if finding.state is not verdict.state)
+    rest = [f"{state.value} in {text.plural(others[state], 'other comparison')}" for state in State if others[state]]
+    return [*(f"{finding.subject}: {finding.short or finding.figure}" for finding in shown), *more, *rest]
 
 
 def _tone(state: State) -> str:

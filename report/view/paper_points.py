@@ -75,12 +75,21 @@ def _where_best(tables: Tables, ranking: Ranking, paper: CutPoint) -> str:
         others = of_speed["slow_mbps" if speed == "fast" else "fast_mbps"]
         of_pair = of_speed[others == others.iloc[0]]
         ranges = ranges_where(of_pair, of_pair[f"{speed}_index"] == paper.index)
-        low, high = (text.digits(end) for end in (of_pair["from_ratio"].min(), of_pair["to_ratio"].max()))
+        ends = float(of_pair["from_ratio"].min()), float(of_pair["to_ratio"].max())
         if not ranges:
+            low, high = map(text.digits, ends)
             return f"At no ratio of edge to cloud between {low} and {high} would it be the best."
-        said = text.listing([f"{text.digits(start)} and {text.digits(end)}" for start, end in ranges])
-        return f"It would be the best where the edge took between {said} times as long as the cloud."
+        said = text.listing([_range(found, ends) for found in ranges])
+        return f"It would be the best where the edge took {said} times as long as the cloud."
     return ""
+
+
+def _range(found: tuple[float, float], ends: tuple[float, float]) -> str:
+    """Name a range of ratios; where it reaches an end of the sweep, it may go on beyond."""
+    low, high = map(text.digits, found)
+    if found[0] == ends[0]:
+        return f"at most {high}"
+    return f"at least {low}" if found[1] == ends[1] else f"between {low} and {high}"
 
 
 def _signed(ms: float) -> str:

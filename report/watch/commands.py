@@ -18,12 +18,12 @@ from report.load import load_results
 from report.tables import build_tables
 from report.watch.errors import HistoryError, NightError
 from report.watch.grids import only, read_grid
-from report.watch.history import append_record, read_history
-from report.watch.judge import decide, judge
+from report.watch.history import append_records, read_history
+from report.watch.judge import decide, fails, judge, undecided
 from report.watch.ledger import Ledger, Mark
 from report.watch.measures import samples, strategy_of
-from report.watch.night import Places, blocks_again, measure, run_night, second_values, summary_of
-from report.watch.records import Acceptance, Night, Verdict
+from report.watch.night import Places, blocks_again, enter, measure, run_night, second_values, summary_of
+from report.watch.records import Acceptance, Night
 from report.watch.rehearsal import CHANGES, Rehearsal, nights_until_found
 from report.watch.sides import compare_sides
 from report.watch.thresholds import load_thresholds
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from report.watch.history import History
     from report.watch.judge import Judgement
+    from report.watch.records import Verdict
     from report.watch.thresholds import Thresholds
 
 FINE, ALARM, UNUSABLE, TOO_LITTLE, BUSY = range(5)
@@ -49,25 +50,26 @@ def night(arguments: Namespace) -> int:
     history = arguments.history or folder / "history.jsonl"
     places = Places(arguments.config, arguments.thresholds, history, folder, arguments.summary)
     try:
-        verdict = run_night(places, measure)
+        found, verdict = run_night(places, measure)
     except ReportError as error:
         if arguments.summary is not None:
             with arguments.summary.open("a", encoding="utf-8") as file:
                 file.write(f"## The night fails\n\n{error}\n")
         raise
-    return _status(verdict)
+    return _status(found, verdict)
 
 
 def append(arguments: Namespace) -> int:
-    """Append a results folder's summary to the history."""
+    """Append a results folder's summary to the history; its suspects, if any, wait to be measured again."""
     thresholds = load_thresholds(arguments.thresholds)
     found = _night_in(arguments.results, thresholds)
-    if any(known.id == found.id for known in read_history(arguments.history).nights):
+    history = read_history(arguments.history)
+    if any(known.id == found.id for known in history.nights):
         print(f"The night in {arguments.results} is in {arguments.history} already: nothing appended.")
-    else:
-        append_record(arguments.history, found)
-        print(f"Appended to {arguments.history}: {text.plural(len(found.values), 'number')}, commit {found.commit}")
-    return TOO_LITTLE if _say(found.short) else FINE
+        return TOO_LITTLE if _say(found.short) else FINE
+    enter(arguments.history, Ledger(history.records), found, thresholds)
+    print(f"Appended to {arguments.history}: {text.plural(len(found.values), 'number')}, commit {found.commit}")
+    return FINE
 
 
 def check(arguments: Namespace) -> int:
@@ -75,36 +77,29 @@ def check(arguments: Namespace) -> int:
     thresholds, history = load_thresholds(arguments.thresholds), read_history(arguments.history)
     ledger, last = _before_last(history)
     judgement = judge(ledger, last, thresholds)
-    suspects = judgement.suspects
-    known = next(
-        (record for record in history.records if isinstance(record, Verdict) and record.night == last.id), None
-    )
-    preview = known or Verdict(
-        last.id,
-        alarms=judgement.borne_out,
-        standing=judgement.standing,
-        waiting=suspects + judgement.waiting,
-        better=judgement.better,
-    )
-    print(summary(last, judgement, preview, notes_on(ledger, last, history.left_out)))
-    if suspects and known is None and arguments.again is not None:
-        grid = only(read_grid(arguments.config), blocks_again(last, suspects), arguments.again.with_suffix(""))
+    verdict = history.verdict_on(last) or undecided(last, judgement)
+    print(summary(last, judgement, verdict, notes_on(ledger, last, history.left_out)))
+    if verdict.open and arguments.again is not None:
+        grid = only(
+            read_grid(arguments.config), blocks_again(last, judgement.suspects), arguments.again.with_suffix("")
+        )
         write_whole(arguments.again, yaml.safe_dump(grid, sort_keys=False).encode())
         print(f"Measure the suspects again: make reproduce CONFIG={arguments.again}")
-    return ALARM if suspects and known is None else _status(preview)
+    return _status(last, verdict)
 
 
 def confirm(arguments: Namespace) -> int:
     """Append the verdict on the last night, given the second measurement of its suspects."""
     thresholds, history = load_thresholds(arguments.thresholds), read_history(arguments.history)
     ledger, last = _before_last(history)
-    if any(isinstance(record, Verdict) and record.night == last.id for record in history.records):
+    known = history.verdict_on(last)
+    if known is not None and not known.open:
         raise HistoryError(f"The last night ({last.started_utc}) has its verdict already: there is nothing to confirm.")
     judgement = judge(ledger, last, thresholds)
     verdict = decide(ledger, last, judgement, _second(arguments, last, judgement, thresholds), thresholds)
-    append_record(arguments.history, verdict)
+    append_records(arguments.history, verdict)
     print(summary(last, judgement, verdict, notes_on(ledger, last, history.left_out)))
-    return _status(verdict)
+    return _status(last, verdict)
 
 
 def accept(arguments: Namespace) -> int:
@@ -119,7 +114,7 @@ def accept(arguments: Namespace) -> int:
             else "No alarm is standing: there is nothing to accept."
         )
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    append_record(arguments.history, Acceptance(now, arguments.note, tuple(chosen)))
+    append_records(arguments.history, Acceptance(now, arguments.note, tuple(chosen)))
     print("\n".join(f"accepted: {series.text}" for series in chosen))
     return FINE
 
@@ -207,8 +202,10 @@ def _before_last(history: History) -> tuple[Ledger, Night]:
     return Ledger(history.records[: history.records.index(last)]), last
 
 
-def _status(verdict: Verdict) -> int:
-    return ALARM if verdict.alarms or verdict.standing else FINE
+def _status(found: Night, verdict: Verdict) -> int:
+    if fails(found, verdict):
+        return ALARM
+    return TOO_LITTLE if found.missing else FINE
 
 
 def _say(trouble: str | None) -> bool:

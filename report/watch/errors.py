@@ -2,6 +2,7 @@
 
 WatchError (a ReportError)
 ├── ThresholdsError   the file of thresholds cannot be used
+├── GridError         the config of a night cannot be used
 ├── HistoryError      the history cannot be read or written, or other code wrote it
 ├── NightError        a night measured nothing, too little, or is no single night
 ├── Busy              another night is under way with the same history
@@ -17,6 +18,10 @@ class WatchError(ReportError):
 
 class ThresholdsError(WatchError):
     """The file of thresholds cannot be used; the message holds the path of the key."""
+
+
+class GridError(WatchError):
+    """The config of a night is not there, cannot be read, or is not the one that the night was measured by."""
 
 
 class HistoryError(WatchError):

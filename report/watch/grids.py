@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from report.watch.errors import NightError
+from report.watch.errors import GridError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,16 +20,16 @@ def read_grid(path: Path) -> dict[str, Any]:
     """Read the config of a night.
 
     Raises:
-        NightError: it is not there, no YAML, or lacks what makes a grid.
+        GridError: it is not there, no YAML, or lacks what makes a grid.
     """
     try:
         grid = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise NightError(f"The config {path} cannot be read: {error.strerror}. Name one with --config.") from error
+        raise GridError(f"The config {path} cannot be read: {error.strerror}. Name one with --config.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise NightError(f"The config {path} is no YAML: {' '.join(str(error).split())}. Mend that line.") from error
+        raise GridError(f"The config {path} is no YAML: {' '.join(str(error).split())}. Mend that line.") from error
     if not isinstance(grid, dict) or not isinstance(grid.get("models"), dict) or "strategies" not in grid:
-        raise NightError(
+        raise GridError(
             f"The config {path} has no `models` and `strategies` of its own, as a night's needs. "
             "config/README.md explains them."
         )
@@ -46,10 +46,18 @@ def only(grid: dict[str, Any], blocks: Collection[str], results: Path) -> dict[s
 
     What shapes a measurement stays, so that the blocks are like those of the night. Models are not profiled again,
     unless the profile is what decides where they are cut.
+
+    Raises:
+        GridError: the grid does not have them all: it is of another config.
     """
     levels = _LEVELS | {axis: grid[axis] for axis in _LEVELS if axis in grid}
     axes = itertools.product(grid["models"], grid["strategies"], levels["cpu_pct"], levels["mem_pct"])
     wanted = [axis for axis in axes if _name(*axis) in blocks]
+    if strangers := sorted(set(blocks) - {_name(*axis) for axis in wanted}):
+        raise GridError(
+            f"The config has no block {', '.join(strangers)}: it is not the one that the night was measured by. "
+            "Name that with --config."
+        )
     models, strategies, cpu_pct, mem_pct = (list(dict.fromkeys(column)) for column in zip(*wanted, strict=True))
     others = (axis for axis in itertools.product(models, strategies, cpu_pct, mem_pct) if axis not in wanted)
     reduced = {

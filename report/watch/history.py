@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from report.watch.errors import HistoryError
-from report.watch.records import HISTORY_SCHEMA, Night, Record
+from report.watch.records import HISTORY_SCHEMA, Night, Record, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,11 @@ class History:
     def nights(self) -> list[Night]:
         """The nights among the records."""
         return [record for record in self.records if isinstance(record, Night)]
+
+    def verdict_on(self, night: Night) -> Verdict | None:
+        """Return the last verdict on a night, which is the one that counts; None where there is none."""
+        verdicts = (record for record in reversed(self.records) if isinstance(record, Verdict))
+        return next((verdict for verdict in verdicts if verdict.night == night.id), None)
 
 
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
@@ -64,22 +69,22 @@ def read_history(path: Path) -> History:
     return History(tuple(records), tuple(left_out))
 
 
-def append_record(path: Path, record: Record) -> None:
-    """Append a record as one line and wait until the disk has it.
+def append_records(path: Path, *records: Record) -> None:
+    """Append records, a line each, in one write and wait until the disk has them.
 
-    A torn last line is ended first, so that this one stands on its own.
+    A torn last line is ended first, so that these stand on their own.
 
     Raises:
         HistoryError: it cannot be written.
     """
-    line = msgspec.json.encode(record) + b"\n"
+    lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_torn(file.fileno()):
-                line = b"\n" + line
-            if file.write(line) != len(line):
+                lines = b"\n" + lines
+            if file.write(lines) != len(lines):
                 raise HistoryError(f"The disk of {path} is full: a record was cut short. Make room and append again.")
             os.fsync(file.fileno())
     except OSError as error:

@@ -62,6 +62,24 @@ def judge(ledger: Ledger, night: Night, thresholds: Thresholds) -> Judgement:
     )
 
 
+def undecided(night: Night, judgement: Judgement) -> Verdict:
+    """Return the verdict as it stands until the suspects, where there are any, are measured again."""
+    return Verdict(
+        night.id,
+        alarms=judgement.borne_out,
+        standing=judgement.standing,
+        waiting=judgement.suspects + judgement.waiting,
+        better=judgement.better,
+        open=bool(judgement.suspects),
+    )
+
+
+def fails(night: Night, verdict: Verdict) -> bool:
+    """Say whether a night has an alarm, or a suspect that could have been measured again and was not."""
+    owed = any(finding.series.blocks(night.blocks) for finding in verdict.waiting)
+    return bool(verdict.alarms or verdict.standing or owed)
+
+
 def decide(
     ledger: Ledger, night: Night, judgement: Judgement, again: Mapping[Series, Value], thresholds: Thresholds
 ) -> Verdict:

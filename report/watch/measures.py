@@ -61,10 +61,10 @@ class Sample:
         return Value(self.series, _kept(100 * rate.rate), total, _kept(100 * rate.low), _kept(100 * rate.high))
 
 
-def measures(results: Results, tables: Tables) -> tuple[Value, ...]:
-    """Return the values of all series that a night has measured."""
+def measures(results: Results, tables: Tables, runs_per_block: int = 0) -> tuple[Value, ...]:
+    """Return the values of all series that a night has measured; a run asked for that has no row is not ok."""
     return with_strategies(
-        tuple(value for sample in samples(results, tables) if (value := sample.value()) is not None),
+        tuple(value for sample in samples(results, tables, runs_per_block) if (value := sample.value()) is not None),
         frozenset(_downtime_series(key) for key, _ in _scenarios(tables.downtime)),
     )
 
@@ -85,13 +85,13 @@ def with_strategies(values: tuple[Value, ...], offered: frozenset[Series]) -> tu
     return (*values, *pooled)
 
 
-def samples(results: Results, tables: Tables) -> list[Sample]:
+def samples(results: Results, tables: Tables, runs_per_block: int = 0) -> list[Sample]:
     """Return what every series is taken from but those that with_strategies adds."""
     return [
         *_downtimes(tables.downtime),
         *_parts(tables.parts),
         *_drops(tables.frames),
-        *_failures(tables.downtime),
+        *_failures(tables.downtime, runs_per_block),
         *_memory(tables.memory_runs),
         *_conditions(tables.conditions),
         *_wall_times(results),
@@ -123,10 +123,11 @@ def _drops(frames: pd.DataFrame) -> Iterator[Sample]:
         yield _of_runs(series, rows, rows["dropped"], rows["offered"])
 
 
-def _failures(downtime: pd.DataFrame) -> Iterator[Sample]:
+def _failures(downtime: pd.DataFrame, runs_per_block: int) -> Iterator[Sample]:
     for block, rows in _blocks(downtime):
-        bad = (rows["status"] != "ok").astype(float)
-        yield _of_runs(Series(Kind.FAILURES, "runs not ok", block), rows, bad, bad * 0 + 1)
+        bad = [float(status != "ok") for status in rows["status"]]
+        bad += [1.0] * (runs_per_block - len(rows))
+        yield Sample(Series(Kind.FAILURES, "runs not ok", block), tuple(bad), (1.0,) * len(bad))
 
 
 def _memory(runs: pd.DataFrame) -> Iterator[Sample]:
@@ -139,8 +140,9 @@ def _memory(runs: pd.DataFrame) -> Iterator[Sample]:
 def _conditions(conditions: pd.DataFrame) -> Iterator[Sample]:
     for block, rows in _blocks(good(conditions)):
         for quantity, name in _SHARES.items():
-            shares = 100 * rows[f"{quantity}_achieved"] / rows[f"{quantity}_requested"]
-            yield _of_runs(Series(Kind.CONDITION, name, block), rows, shares)
+            asked = rows[rows[f"{quantity}_requested"] > 0]  # of a delay of 0 ms there is no share
+            shares = 100 * asked[f"{quantity}_achieved"] / asked[f"{quantity}_requested"]
+            yield _of_runs(Series(Kind.CONDITION, name, block), asked, shares)
         for quantity, name in _POINTS.items():
             yield _of_runs(Series(Kind.CONDITION, name, block), rows, rows[f"{quantity}_achieved"])
 

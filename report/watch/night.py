@@ -17,8 +17,8 @@ from report.load import load_results
 from report.tables import build_tables
 from report.watch.errors import NightError, StepFailed
 from report.watch.grids import only, read_grid, whole
-from report.watch.history import append_record, read_history
-from report.watch.judge import decide, judge
+from report.watch.history import append_records, read_history
+from report.watch.judge import decide, judge, undecided
 from report.watch.ledger import Ledger
 from report.watch.lock import one_night
 from report.watch.summary import summarise
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from report.watch.judge import Judgement
     from report.watch.records import Finding, Night, Series, Value, Verdict
     from report.watch.thresholds import Thresholds
 
@@ -50,7 +51,7 @@ def measure(config: Path) -> None:
     """Plan a grid and run it; blocks that fail are missing then, and the night is judged by what is there.
 
     Raises:
-        StepFailed: the config cannot be used.
+        StepFailed: the config cannot be used, or Snakemake is not there.
     """
     plan = (sys.executable, "-m", "hosts.plan", "--config", str(config))
     if _run(plan):
@@ -61,8 +62,11 @@ def measure(config: Path) -> None:
         print(f"night: {' '.join(grid)} ended with status {status}; going on with what is measured", file=sys.stderr)
 
 
-def run_night(places: Places, measured: Callable[[Path], None]) -> Verdict:
+def run_night(places: Places, measured: Callable[[Path], None]) -> tuple[Night, Verdict]:
     """Measure and judge a night; its verdict is in the history then, and said in its summary.
+
+    The night enters the history with the verdict that its suspects wait: whatever happens to their second
+    measurement, what they were found to be never becomes the baseline of later nights.
 
     Args:
         places: where everything is.
@@ -78,18 +82,39 @@ def run_night(places: Places, measured: Callable[[Path], None]) -> Verdict:
         history = read_history(places.history)
         folder = _new_folder(places.folder)
         night = _measured(folder, "grid", whole(grid, folder / "grid"), measured, thresholds)
-        append_record(places.history, night)
-        if night.short is not None:
-            raise NightError(night.short)
         ledger = Ledger(history.records)
-        judgement = judge(ledger, night, thresholds)
-        again = _again(folder, grid, night, judgement.suspects, measured, thresholds)
-        verdict = decide(ledger, night, judgement, again, thresholds)
-        append_record(places.history, verdict)
-        notes = notes_on(ledger, night, history.left_out)
-        _tell(places, folder, summary(night, judgement, verdict, notes))
-        write_trend(read_history(places.history), thresholds, folder / "trend.html")
-        return verdict
+        judgement, verdict = enter(places.history, ledger, night, thresholds)
+        try:
+            if verdict.open:
+                again = _again(folder, grid, night, judgement.suspects, measured, thresholds)
+                verdict = decide(ledger, night, judgement, again, thresholds)
+                append_records(places.history, verdict)
+        finally:
+            notes = notes_on(ledger, night, history.left_out)
+            _tell(places, folder, summary(night, judgement, verdict, notes))
+            write_trend(read_history(places.history), thresholds, folder / "trend.html")
+        return night, verdict
+
+
+def enter(history: Path, ledger: Ledger, night: Night, thresholds: Thresholds) -> tuple[Judgement, Verdict]:
+    """Append a night and, in the same write, its verdict as it stands before anything is measured again.
+
+    Args:
+        history: the file.
+        ledger: what it holds, without this night.
+        night: the night.
+        thresholds: what is clear and what is relevant.
+
+    Raises:
+        NightError: the night measured too little to be judged; it is in the history all the same.
+    """
+    if night.short is not None:
+        append_records(history, night)
+        raise NightError(night.short)
+    judgement = judge(ledger, night, thresholds)
+    verdict = undecided(night, judgement)
+    append_records(history, night, verdict)
+    return judgement, verdict
 
 
 def summary_of(results: Path, thresholds: Thresholds) -> Night:
@@ -107,10 +132,8 @@ def second_values(night: Night, again: Night, findings: Sequence[Finding]) -> di
     """Return what the suspects of a night were measured to be the second time.
 
     Raises:
-        NightError: too little was measured to tell, or other code did it.
+        NightError: other code measured them.
     """
-    if again.short is not None:
-        raise NightError(f"Suspects were measured again in vain: {again.short}")
     if again.commit != night.commit:
         raise NightError(
             f"Suspects were measured again by commit {again.commit}, the night by {night.commit}: that says nothing. "
@@ -134,8 +157,6 @@ def _again(
     measured: Callable[[Path], None],
     thresholds: Thresholds,
 ) -> dict[Series, Value]:
-    if not suspects:
-        return {}
     blocks = blocks_again(night, suspects)
     found = f"{text.plural(len(suspects), 'suspect')}, measuring again: {', '.join(blocks)}"
     print(f"night: {found}", file=sys.stderr, flush=True)
@@ -184,7 +205,13 @@ def _tell(places: Places, folder: Path, said: str) -> None:
 
 
 def _run(command: Sequence[str]) -> int:
-    with subprocess.Popen(command) as process:
+    try:
+        process = subprocess.Popen(command)
+    except FileNotFoundError as error:
+        raise StepFailed(
+            f"`{command[0]}` is not on the PATH: nothing was measured. Use make nightly, or put .venv/bin on it."
+        ) from error
+    with process:
         try:
             return process.wait()
         except BaseException:

@@ -10,7 +10,7 @@ import enum
 
 import msgspec
 
-HISTORY_SCHEMA = 1  # raise it when a field, or what a number means, changes
+HISTORY_SCHEMA = 1  # raise it when what a field or a number means changes; a new field with a default is no change
 GRID = "grid"  # whose number it is that no block and no strategy has to itself
 
 
@@ -64,8 +64,8 @@ class Night(msgspec.Struct, frozen=True, tag="night", tag_field="record"):
     """The summary of one night.
 
     `hosts` are the facts that make its class of hosts, `environment` those that an update may change. `blocks` maps
-    each block that was measured to the hash of its config. `short` says why it measured too little: such a night is
-    neither judged nor compared with.
+    each block that was measured to the hash of its config, `missing` are those that were not. `short` says why it
+    measured too little: such a night is neither judged nor compared with.
     """
 
     id: str
@@ -80,6 +80,7 @@ class Night(msgspec.Struct, frozen=True, tag="night", tag_field="record"):
     runs_measured: int
     values: tuple[Value, ...]
     short: str | None = None
+    missing: tuple[str, ...] = ()
     schema: int = HISTORY_SCHEMA
 
 
@@ -105,7 +106,8 @@ class Verdict(msgspec.Struct, frozen=True, tag="verdict", tag_field="record"):
     """What became of a night's changes.
 
     `alarms` were borne out by a second measurement, `standing` were alarms before and are still there, `refuted` were
-    not borne out, `waiting` have no block to measure again and must be seen a second night; `better` are no trouble.
+    not borne out, `waiting` were not measured again, those that no block stands for because they cannot be; `better`
+    are no trouble. An `open` verdict stands until the suspects are measured again; the last of a night counts.
     """
 
     night: str
@@ -114,6 +116,7 @@ class Verdict(msgspec.Struct, frozen=True, tag="verdict", tag_field="record"):
     refuted: tuple[Finding, ...] = ()
     waiting: tuple[Finding, ...] = ()
     better: tuple[Finding, ...] = ()
+    open: bool = False
     schema: int = HISTORY_SCHEMA
 
 

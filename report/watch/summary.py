@@ -43,7 +43,9 @@ def summarise(results: Results, tables: Tables, ok_share: float) -> Night:
         raise NothingToReport(f"No block of {results.root} can be read: {why}")
     _check_single(results)
     first = min(blocks, key=lambda block: block.record.started_utc).record
-    extent = _extent(results, tables)
+    asked = AskedGrid.from_config(results.config)
+    extent = _extent(asked, tables)
+    measured = {block.source: block.record.config_hash for block in blocks}
     return Night(
         id=_identity(blocks),
         started_utc=first.started_utc,
@@ -52,11 +54,12 @@ def summarise(results: Results, tables: Tables, ok_share: float) -> Night:
         protocol=first.protocol_version,
         hosts=class_facts(first),
         environment=environment(first),
-        blocks={block_name(block.source): block.record.config_hash for block in blocks},
+        blocks={block_name(source): config for source, config in measured.items()},
         runs_asked=extent.asked,
         runs_measured=extent.measured,
-        values=measures(results, tables),
+        values=measures(results, tables, asked.runs_per_block if asked else 0),
         short=_too_little(extent, ok_share),
+        missing=tuple(block_name(folder) for folder in (asked.folders() if asked else ()) if folder not in measured),
     )
 
 
@@ -74,10 +77,9 @@ def _check_single(results: Results) -> None:
             )
 
 
-def _extent(results: Results, tables: Tables) -> Extent:
+def _extent(asked: AskedGrid | None, tables: Tables) -> Extent:
     statuses = tables.downtime["status"].tolist()
     measured = sum(Status(status) in _MEASURED for status in statuses)
-    asked = AskedGrid.from_config(results.config)
     return Extent(len(asked.folders()) * asked.runs_per_block if asked else len(statuses), measured)
 
 

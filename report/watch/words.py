@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from report.watch.judge import Judgement
     from report.watch.ledger import Ledger
-    from report.watch.records import Finding, Night, Verdict
-    from report.watch.sides import Comparison
+    from report.watch.records import Finding, Night, Value, Verdict
+    from report.watch.sides import Comparison, Pair
     from workers.records import BlockRecord
 
 MOST_ROWS = 30
@@ -30,7 +30,7 @@ _COMMIT_DIGITS = 10
 
 def headline(night: Night, verdict: Verdict | None) -> str:
     """Say in one line which night it was and how it ended."""
-    outcome = "fails" if night.short is not None or verdict is None else _outcome(verdict)
+    outcome = "fails" if night.short is not None or verdict is None else _outcome(night, verdict)
     dirty = " with uncommitted changes" if night.dirty else ""
     return f"Night of {text.moment(night.started_utc)} UTC, commit {short(night.commit)}{dirty}: {outcome}"
 
@@ -46,6 +46,8 @@ def summary(night: Night, judgement: Judgement, verdict: Verdict, notes: Sequenc
         ("Better than expected", verdict.better),
     ):
         lines += _table(title, findings)
+    if night.missing:
+        lines += ["", "### Not measured", "", *(f"- {block}" for block in night.missing)]
     if verdict.standing:
         lines += ["", "A level that is to stay is accepted with: python -m report.watch accept --note WHY"]
     return "\n".join([*lines, *(["", *(f"- {note}" for note in notes)] if notes else []), ""])
@@ -86,14 +88,28 @@ def comparison(found: Comparison, first: BlockRecord, second: BlockRecord) -> st
     lines += [f"hosts: {'; '.join(facts)}"] if facts else []
     if found.alone:
         lines.append(f"only in one of them: {_few([series.text for series in found.alone])}")
-    if found.differing:
-        lines += ["", "| what | first | second | change | p |", "| --- | --- | --- | --- | --- |"]
-    for pair in found.differing:
+    lines += _pairs_table("Differ", found.differing)
+    downtimes = [pair for pair in found.pairs if pair.series.kind is Kind.DOWNTIME]
+    return "\n".join([*lines, *_pairs_table("All downtimes", downtimes)])
+
+
+def _pairs_table(title: str, pairs: Sequence[Pair]) -> list[str]:
+    if not pairs:
+        return []
+    lines = ["", f"### {title}", "", "| what | first | second | change | p |", "| --- | --- | --- | --- | --- |"]
+    for pair in pairs:
         kind = pair.series.kind
-        sides = [f"{amount(kind, side.median)} (n = {side.n})" for side in (pair.first, pair.second)]
+        sides = [_side(kind, side) for side in (pair.first, pair.second)]
         changed = change(kind, pair.first.median, pair.second.median)
         lines.append(f"| {' | '.join([pair.series.text, *sides, changed, f'{pair.p:.1g}'])} |")
-    return "\n".join(lines)
+    return lines
+
+
+def _side(kind: Kind, value: Value) -> str:
+    ends = (
+        "" if value.low is None or value.high is None else f" [{amount(kind, value.low)}, {amount(kind, value.high)}]"
+    )
+    return f"{amount(kind, value.median)}{ends} (n = {value.n})"
 
 
 def amount(kind: Kind, value: float) -> str:
@@ -126,11 +142,12 @@ def _extent(night: Night, judgement: Judgement) -> str:
     )
 
 
-def _outcome(verdict: Verdict) -> str:
+def _outcome(night: Night, verdict: Verdict) -> str:
     counts = [
         (len(verdict.alarms), "alarm", "alarms"),
         (len(verdict.standing), "standing alarm", "standing alarms"),
         (len(verdict.waiting), "waiting suspect", "waiting suspects"),
+        (len(night.missing), "block not measured", "blocks not measured"),
     ]
     found = [text.plural(count, one, many) for count, one, many in counts if count]
     return text.listing(found) if found else "nothing got worse"

@@ -47,6 +47,12 @@ def test_what_was_not_measured_is_not_called_within():
     assert comparison.not_measured == ("fps",)
 
 
+def test_a_delay_of_zero_is_allowed_what_hosts_add():
+    nothing = msgspec.structs.replace(ASKED, link_delay_ms=0.0)
+    assert compare(nothing, achieved(link_delay_ms=0.4), Tolerances()).within_tolerance is True
+    assert compare(nothing, achieved(link_delay_ms=0.6), Tolerances()).out_of_tolerance == ("link_delay_ms",)
+
+
 def test_what_was_not_asked_for_is_not_compared():
     assert compare(Conditions(fps=10), achieved(cpu_pct=1), Tolerances()).within_tolerance is True
 

@@ -23,6 +23,18 @@ def test_it_is_granted_to_root_and_not_inherited():
     assert child.split()[0] == str(os.SCHED_OTHER)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may ask for it")
+def test_what_need_not_be_quick_is_done_at_ordinary_priority():
+    code = (
+        "import os; from workers.priority import raise_priority, unhurried; granted = raise_priority();"
+        "before = os.sched_getscheduler(0)\n"
+        "with unhurried(): within = os.sched_getscheduler(0)\n"
+        "print(granted, within & ~os.SCHED_RESET_ON_FORK, os.sched_getscheduler(0) == before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rsplit(maxsplit=2)[1:] == [str(os.SCHED_OTHER), "True"]
+
+
 def test_a_plain_user_goes_on_without(monkeypatch):
     def refuse(*_):
         raise PermissionError

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -163,6 +164,15 @@ def test_a_deep_point_on_a_slow_edge_computes_longer_than_its_small_output_saves
     fast, _ = map(plain, against_paper(tables_of(tmp_path, ProfileSpec(named(edge=6)))))
     # The input is the best: block4_pool takes 60 ms on the edge for the 5 ms and 20.924 ms that it saves.
     assert "so what its smaller output saves (20.9 ms) is less than what it computes longer (55.0 ms)." in fast
+
+
+def test_where_the_papers_point_is_best_up_to_the_sweeps_end_there_is_no_bound(tmp_path):
+    spec = ProfileSpec(named(edge=1))
+    tables = tables_of(tmp_path, spec)
+    sweep = tables.ratio_sweep
+    cut = replace(tables, ratio_sweep=sweep[sweep["from_ratio"] < 4.0])
+    fast, _ = map(plain, against_paper(cut))
+    assert "It would be the best where the edge took at least 3.88 times as long as the cloud." in fast
 
 
 def test_a_point_that_no_ratio_makes_the_best_is_said(tmp_path):

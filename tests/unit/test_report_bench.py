@@ -158,7 +158,8 @@ def test_a_block_that_failed_in_every_round_has_its_row_and_reasons(root):
 def test_additional_memory_is_beyond_the_baseline_at_rest(root):
     edge, cloud = row_of(make_bench(root), "switch-a2").memory
     assert (edge.tier, edge.additional_mb.value, edge.additional_mb.n) == ("edge", pytest.approx(140.0), 4)
-    assert edge.additional_share == pytest.approx(0.2)
+    assert edge.additional_share == edge.charged_share == pytest.approx(0.2)
+    assert edge.charged_mb.value == pytest.approx(126.0)  # nine tenths of the set size are anonymous here
     assert cloud.additional_mb.value == pytest.approx(0.0)
 
 

@@ -201,12 +201,12 @@ def test_little_memory_is_undecided_where_all_failed_for_another_reason(tmp_path
 
 def test_with_little_memory_it_is_said_what_was_left_and_what_the_pipelines_take(tmp_path):
     write_block(tmp_path, switches(590, "build"))
-    stress = {"memory_bytes": 8e9, "mem_taken_bytes": 7.2e9}
+    stress = {"memory_bytes": 8e9, "mem_taken_bytes": 7.2e9, "mem_pct": 9.5}
     write_block(tmp_path, [RunSpec(status=Status.INFEASIBLE, reason="OOM")], mem_pct=10, stress=stress)
     (finding,) = decided(tmp_path)["infeasible"].findings
     # The cgroups are charged with nine tenths of the 700 MB.
     assert finding.why == (
-        "The stressor left 800 MB of the edge's memory; with all of it the strategy is charged with 630 MB."
+        "The stressor left 760 MB of the edge's memory; with all of it the strategy is charged with 630 MB."
     )
 
 
@@ -252,6 +252,33 @@ def test_memory_above_the_baselines_is_split_into_rest_and_peak(tmp_path):
     findings = decided(tmp_path)["b2-memory"].findings
     assert [finding.state for finding in findings] == [State.DOES_NOT_HOLD] * 2
     assert all(re.match(r"At rest it has \d+ MB; the rest of its peak", finding.why) for finding in findings)
+
+
+def test_b2s_memory_is_held_against_what_the_baseline_takes_at_most(tmp_path):
+    peak = {"edge": 1400.0, "cloud": 1800.0}
+    write_block(tmp_path, [replace(run, peak_mb=peak) for run in restarts(6.0)], strategy="pause-resume")
+    write_block(tmp_path, switches(500, "build", peak_mb=peak))
+    findings = decided(tmp_path)["b2-memory"].findings
+    assert [finding.state for finding in findings] == [State.HOLDS] * 2
+    assert all("1.00×" in finding.figure and finding.short.startswith("1.00×") for finding in findings)
+
+
+def test_memory_is_undecided_where_size_and_charge_contradict_each_other(tmp_path):
+    write_block(tmp_path, restarts(6.0), strategy="pause-resume")
+    write_block(tmp_path, switches(500, "build", peak_mb={"edge": 1400.0, "cloud": 1800.0}))
+    tables = build_tables(load_results(tmp_path))
+    memory = tables.memory.assign(cgroup_total_mb=tables.memory["cgroup_initial_mb"])
+    found = {verdict.key: verdict for verdict in verdicts(replace(tables, memory=memory))}["b2-memory"]
+    assert {finding.state for finding in found.findings} == {State.UNDECIDED}
+    assert all("say opposite things" in finding.why for finding in found.findings)
+
+
+def test_directions_that_are_apart_are_told_apart(tmp_path):
+    runs = restarts(6.0)
+    back = [replace(run, from_mbps=5.0, to_mbps=20.0) for run in restarts(8.0)]
+    write_block(tmp_path, runs + back, strategy="pause-resume")
+    (finding,) = decided(tmp_path)["outage"].findings
+    assert "20 → 5 Mbit/s 6.00 s and 5 → 20 Mbit/s 8.00 s" in finding.figure.replace("\xa0", " ")
 
 
 def test_a_claim_that_holds_needs_no_reason(tmp_path):

@@ -88,7 +88,7 @@ def test_the_page_is_well_formed_and_its_links_lead_somewhere(grid_page):
 
 def test_the_page_says_what_ran_what_failed_and_what_is_missing(grid_page):
     _, said = read(grid_page)
-    assert "816 repartitions of mobilenetv2 and vgg19 by 6 strategies" in said
+    assert "816 runs of mobilenetv2 and vgg19 by 6 strategies, each a change of the network's speed" in said
     assert "agent on edge (198.18.0.12) went silent for 5 s" in said
     assert "runs/vgg19/switch-b1/cpu50-mem50: not measured" in said
     assert "Of 72 blocks that the config asks for" in said
@@ -201,6 +201,28 @@ def test_text_from_logs_is_escaped(tmp_path):
     assert out.read_text().count("<script") == 2
     assert "<script>alert" not in out.read_text()
     assert reason in read(out)[1]
+
+
+def test_a_strategy_with_any_name_puts_nothing_into_a_style(tmp_path):
+    name = "x;background:url(https:"
+    write_block(tmp_path, [RunSpec()], strategy=name)
+    out = tmp_path / "page.html"
+    assert make_report(["--results", str(tmp_path), "--out", str(out)]) == 0
+    assert name in read(out)[1]
+    assert f"var(--{name}" not in out.read_text()
+
+
+def test_infeasible_runs_are_no_repartitions_and_a_needless_move_is_said_at_the_top(tmp_path):
+    write_block(tmp_path, [RunSpec(), RunSpec(status=Status.INFEASIBLE, reason="OOM")])
+    write_profile(tmp_path, ProfileSpec(HAND_MADE, (MeasuredSpec(20, 3), MeasuredSpec(5, 3))))
+    out = tmp_path / "page.html"
+    assert make_report(["--results", str(tmp_path), "--out", str(out)]) == 0
+    _, said = read(out)
+    assert "2 runs of vgg19 by 1 strategy" in said
+    assert "1 ok and 1 infeasible for want of memory (a result, too)" in said
+    verdicts = said.index("All claims in short")
+    assert said.index("asks for another cut of vgg19") < verdicts
+    assert "make reproduce CONFIG=again.yaml" in said
 
 
 def test_the_same_results_give_the_same_page(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -71,6 +72,12 @@ def test_one_run_by_hand(tmp_path):
     assert during.drop_rate_low < 59 / 61 < during.drop_rate_high
     assert (whole.window, whole.offered, whole.dropped) == ("whole", 110, 59)
     assert dict(zip(tables.parts.tier, tables.parts.ms, strict=True)) == {"edge": 250.0, "cloud": 240.0}
+
+
+def test_a_frame_in_flight_when_the_change_came_is_not_dropped_before_it(tmp_path):
+    write_block(tmp_path, [replace(RESTART, lost_after_ms=-100)], strategy="pause-resume")
+    before = tables_of(tmp_path).frames.iloc[0]
+    assert (before.window, before.offered, before.dropped) == ("before", 19, 0)
 
 
 def test_a_switch_between_two_frames_has_no_rate(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hosts.config import load, parse
 from hosts.grid import blocks
-from report.watch.errors import NightError
+from report.watch.errors import GridError
 from report.watch.grids import only, read_grid, whole
 
 NIGHTLY = Path(__file__).parents[2] / "config/nightly.yaml"
@@ -50,5 +50,5 @@ def test_a_config_that_is_none_is_one_sentence(tmp_path, content, said):
     path = tmp_path / "nightly.yaml"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(NightError, match=said):
+    with pytest.raises(GridError, match=said):
         read_grid(path)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from report.watch.errors import Busy, HistoryError
-from report.watch.history import append_record, read_history
+from report.watch.history import append_records, read_history
 from report.watch.lock import one_night
 from report.watch.records import Acceptance, Finding, Verdict
 from tests.unit.watch_nights import DOWNTIME, STEADY, nights
@@ -24,7 +24,7 @@ def path(tmp_path):
 def test_records_come_back_as_they_went_in(path):
     records = (*NIGHTS, Verdict("n8", alarms=(FINDING,)), Acceptance("2026-11-09T08:00:00+00:00", "why", (DOWNTIME,)))
     for record in records:
-        append_record(path, record)
+        append_records(path, record)
     assert read_history(path).records == records
     assert read_history(path).nights == NIGHTS
     assert len(path.read_bytes().splitlines()) == len(records)
@@ -35,12 +35,12 @@ def test_a_history_that_does_not_exist_is_empty(path):
 
 
 def test_a_line_cut_anywhere_costs_that_night_alone(path):
-    append_record(path, NIGHTS[0])
+    append_records(path, NIGHTS[0])
     whole = path.read_bytes()
     line = msgspec.json.encode(NIGHTS[1])
     for length in range(1, len(line)):
         path.write_bytes(whole + line[:length])
-        append_record(path, NIGHTS[2])
+        append_records(path, NIGHTS[2])
         found = read_history(path)
         assert found.records == (NIGHTS[0], NIGHTS[2])
         assert len(found.left_out) == 1
@@ -48,15 +48,15 @@ def test_a_line_cut_anywhere_costs_that_night_alone(path):
 
 
 def test_a_record_whose_newline_alone_is_missing_counts(path):
-    append_record(path, NIGHTS[0])
+    append_records(path, NIGHTS[0])
     path.write_bytes(path.read_bytes()[:-1])
-    append_record(path, NIGHTS[1])
+    append_records(path, NIGHTS[1])
     assert read_history(path).records == (NIGHTS[0], NIGHTS[1])
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xfe\n", b"[]\n", b'{"schema": 1, "record": "moon"}\n', b'"night"\n'])
 def test_garbage_is_left_out_and_said(path, garbage):
-    append_record(path, NIGHTS[0])
+    append_records(path, NIGHTS[0])
     path.write_bytes(garbage + path.read_bytes())
     found = read_history(path)
     assert found.records == (NIGHTS[0],)
@@ -64,16 +64,16 @@ def test_garbage_is_left_out_and_said(path, garbage):
 
 
 def test_nights_of_an_older_schema_are_left_out_and_said(path):
-    append_record(path, msgspec.structs.replace(NIGHTS[0], schema=0))
-    append_record(path, NIGHTS[1])
+    append_records(path, msgspec.structs.replace(NIGHTS[0], schema=0))
+    append_records(path, NIGHTS[1])
     found = read_history(path)
     assert found.records == (NIGHTS[1],)
     assert "older code (history schema 0)" in found.left_out[0]
 
 
 def test_a_history_of_newer_code_is_refused_with_the_way_out(path):
-    append_record(path, NIGHTS[0])
-    append_record(path, msgspec.structs.replace(NIGHTS[1], schema=2))
+    append_records(path, NIGHTS[0])
+    append_records(path, msgspec.structs.replace(NIGHTS[1], schema=2))
     with pytest.raises(HistoryError, match=r"line 2 was written by newer code .*name another history"):
         read_history(path)
 
@@ -81,7 +81,7 @@ def test_a_history_of_newer_code_is_refused_with_the_way_out(path):
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HistoryError, match="cannot be written"):
-        append_record(tmp_path / "file/history.jsonl", NIGHTS[0])
+        append_records(tmp_path / "file/history.jsonl", NIGHTS[0])
     with pytest.raises(HistoryError, match="cannot be read: Is a directory"):
         read_history(tmp_path)
 
@@ -89,10 +89,10 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from report.watch.history import append_record
+from report.watch.history import append_records
 from report.watch.records import Acceptance
 for number in range(100):
-    append_record(Path(sys.argv[1]), Acceptance(sys.argv[2], "x" * 5000))
+    append_records(Path(sys.argv[1]), Acceptance(sys.argv[2], "x" * 5000))
 """
 
 

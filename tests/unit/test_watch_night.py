@@ -14,10 +14,11 @@ from hosts.config import load
 from hosts.grid import blocks
 from report.watch import commands, night
 from report.watch.__main__ import main
-from report.watch.history import append_record, read_history
+from report.watch.history import append_records, read_history
 from report.watch.lock import one_night
 from report.watch.records import Night, Verdict
 from tests.synthetic import RunSpec, write_block
+from workers.records import Status
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 GRID = {
@@ -42,6 +43,8 @@ class Testbed:
         self.measured = []
         self.record = {}
         self.leave_out = ()
+        self.broken = ()  # folders of blocks all runs of which fail
+        self.gone = ()  # folders of blocks that leave nothing behind
         self.nights = 0
 
     def __call__(self, path):
@@ -50,11 +53,15 @@ class Testbed:
         again = path.name == "again.yaml"
         slower = self.slower if self.again_slower is None or not again else self.again_slower
         self.nights += not again
-        chosen = [block for block in blocks(config) if block.strategy not in self.leave_out]
+        chosen = [
+            block for block in blocks(config) if block.strategy not in self.leave_out and block.folder not in self.gone
+        ]
         self.measured.append([block.folder for block in chosen])
         started = f"2026-11-{self.nights:02d}T0{1 + again}:00:00+00:00"
         for block in chosen:
             runs = self.runs(slower.get(block.strategy, 1.0))
+            if block.folder in self.broken:
+                runs = [replace(run, status=Status.FAILED, reason="it died", measured=False) for run in runs]
             write_block(
                 results,
                 runs,
@@ -83,13 +90,21 @@ class Place:
         self.config = folder / "nightly.yaml"
         self.history = folder / "nights/history.jsonl"
         self.summary = folder / "summary.md"
+        self.thresholds = None
         self.write()
 
     def write(self, **changed):
         self.config.write_text(yaml.safe_dump(GRID | {"results": str(self.folder / "nights")} | changed))
 
     def night(self):
-        return main(["night", "--config", str(self.config), "--summary", str(self.summary)])
+        options = ["--thresholds", str(self.thresholds)] if self.thresholds else []
+        return main(["night", "--config", str(self.config), "--summary", str(self.summary), *options])
+
+    def content_with(self, ok_share):
+        """Let a night count that measured so little."""
+        thresholds = yaml.safe_load(Path("config/watch/thresholds.yaml").read_text()) | {"ok_share": ok_share}
+        self.thresholds = self.folder / "thresholds.yaml"
+        self.thresholds.write_text(yaml.safe_dump(thresholds))
 
     def said(self):
         return self.summary.read_text().replace("\xa0", " ").split("\n## ")[-1].removeprefix("## ")
@@ -105,7 +120,7 @@ class Place:
                 msgspec.structs.replace(value, median=value.median * self.testbed.random.gauss(1, 0.01))
                 for value in first.values
             )
-            append_record(
+            append_records(
                 self.history,
                 msgspec.structs.replace(first, id=f"like {number}", values=values, commit=f"{number}" * 40),
             )
@@ -211,6 +226,55 @@ def test_suspects_that_could_not_be_measured_again_fail_the_night(watched, capsy
     assert "measured nothing" in capsys.readouterr().err
 
 
+def test_suspects_that_are_never_measured_again_never_become_the_baseline(watched, monkeypatch):
+    watched.testbed.slower = {SLOW: 1.3}
+
+    def once(path):
+        if path.name == "grid.yaml":
+            watched.testbed(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commands, "measure", once)
+        assert [watched.night() for _ in range(7)] == [3] * 7
+    assert "waiting suspects" in watched.said() or "measured nothing" in watched.said()
+    assert watched.last(Verdict).open
+    assert watched.night() == 1
+    assert {alarm.last_good for alarm in watched.last(Verdict).alarms} == {"7" * 40}
+
+
+def test_a_night_that_is_killed_before_its_suspects_are_measured_again_is_no_baseline(watched, monkeypatch):
+    watched.testbed.slower = {SLOW: 1.3}
+
+    def killed(path):
+        if path.name == "again.yaml":
+            raise KeyboardInterrupt
+        watched.testbed(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commands, "measure", killed)
+        for _ in range(7):
+            with pytest.raises(KeyboardInterrupt):
+                watched.night()
+    assert watched.night() == 1
+
+
+def test_a_block_that_fails_altogether_alarms_every_night(watched):
+    watched.content_with(ok_share=0.5)
+    watched.testbed.broken = ("vgg19/switch-b2/cpu50-mem100",)
+    assert [watched.night() for _ in range(4)] == [1] * 4
+    (alarm,) = watched.last(Verdict).standing
+    assert alarm.series.text == "vgg19/switch-b2/cpu50-mem100, runs not ok"
+    assert alarm.value == 100
+
+
+def test_a_block_that_leaves_nothing_behind_fails_every_night(watched):
+    watched.content_with(ok_share=0.5)
+    watched.testbed.gone = ("vgg19/switch-b2/cpu50-mem100",)
+    assert [watched.night() for _ in range(3)] == [3] * 3
+    assert "1 block not measured" in watched.said().splitlines()[0]
+    assert "### Not measured\n\n- vgg19/switch-b2/cpu50-mem100\n" in watched.said()
+
+
 def test_other_code_in_the_second_measurement_fails_the_night(watched, capsys, monkeypatch):
     watched.testbed.slower = {SLOW: 1.3}
 
@@ -257,7 +321,7 @@ def test_a_torn_line_is_said_and_harms_no_other_night(watched):
 
 
 def test_a_history_of_newer_code_is_refused_before_anything_is_measured(watched, capsys):
-    append_record(watched.history, msgspec.structs.replace(watched.last(Night), schema=99))
+    append_records(watched.history, msgspec.structs.replace(watched.last(Night), schema=99))
     watched.testbed.measured.clear()
     assert watched.night() == 2
     assert watched.testbed.measured == []
@@ -294,6 +358,18 @@ def test_the_steps_by_hand_come_to_the_same(watched, capsys):
     assert "Alarms: worse" in capsys.readouterr().out
     assert main(["confirm", *history, "--results", str(watched.folder / "again")]) == 2
     assert main(["check", *history]) == 1
+
+
+def test_a_night_is_not_measured_again_by_the_config_of_another(watched, capsys):
+    history = ["--history", str(watched.history)]
+    watched.testbed.slower = {SLOW: 1.3}
+    grid = watched.folder / "by-hand.yaml"
+    grid.write_text(yaml.safe_dump(GRID | {"results": str(watched.folder / "by-hand")}))
+    watched.testbed(grid)
+    assert main(["append", *history, "--results", str(watched.folder / "by-hand")]) == 0
+    grid.write_text(yaml.safe_dump(GRID | {"models": {"mobilenetv2": {}}}))
+    assert main(["check", *history, "--config", str(grid), "--again", str(watched.folder / "again.yaml")]) == 2
+    assert "The config has no block vgg19/switch-b2/cpu" in capsys.readouterr().err
 
 
 def test_an_empty_history_has_nothing_to_check_or_draw(tmp_path, capsys):

@@ -75,9 +75,10 @@ def test_the_command_says_what_differs_and_on_what(tmp_path, capsys):
     said = capsys.readouterr().out.replace("\xa0", " ")
     assert "commits 0123456789 and ffffffffff" in said
     assert (
-        "| vgg19/switch-b2/cpu100-mem100, 10 FPS, 20 → 5 Mbit/s, downtime | 102 ms (n = 6) | 152 ms (n = 6) | +49 %"
-        in said
-    )
+        "| vgg19/switch-b2/cpu100-mem100, 10 FPS, 20 → 5 Mbit/s, downtime "
+        "| 102 ms [100 ms, 105 ms] (n = 6) | 152 ms [150 ms, 155 ms] (n = 6) | +49 %"
+    ) in said
+    assert "### All downtimes" in said
 
 
 def test_folders_with_nothing_in_common_cannot_be_compared(tmp_path, capsys):

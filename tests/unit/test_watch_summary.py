@@ -1,6 +1,7 @@
 """A results folder becomes a night: which numbers, from which runs, and which folder is no night."""
 
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -108,6 +109,26 @@ def test_the_grid_takes_from_its_first_blocks_start_to_its_last_ones_end(tmp_pat
     write_block(tmp_path, runs(100.0), started_utc="2026-11-23T20:00:00+00:00", duration_s=100.0)
     write_block(tmp_path, runs(100.0), strategy="switch-b1", started_utc="2026-11-23T20:02:00+00:00", duration_s=60.0)
     assert values_of(tmp_path)[Series(Kind.WALL_TIME, "wall time", GRID)].median == 180.0
+
+
+def test_of_a_delay_of_zero_there_is_no_share(root):
+    results = load_results(root)
+    tables = build_tables(results)
+    conditions = tables.conditions.assign(link_delay_ms_requested=0.0)
+    night = summarise(results, replace(tables, conditions=conditions), 0.9)
+    assert "link delay" not in {value.series.name for value in night.values}
+    assert msgspec.json.decode(msgspec.json.encode(night), type=Night) == night
+
+
+def test_a_run_without_a_row_is_not_ok_and_a_block_without_a_folder_is_missing(tmp_path):
+    root = write_night(tmp_path)
+    config = json.loads((root / "config.json").read_text())
+    config |= {"repeats": 8, "strategies": [*config["strategies"], "switch-a1"]}
+    (root / "config.json").write_text(json.dumps(config))
+    night = summary_of(root, ok_share=0.1)
+    failures = {value.series.of: value for value in night.values if value.series.kind is Kind.FAILURES}
+    assert {(value.median, value.n) for value in failures.values()} == {(25.0, 16)}
+    assert night.missing == ("vgg19/switch-a1/cpu100-mem100",)
 
 
 def test_runs_that_are_not_ok_count_as_failures_and_in_no_median(tmp_path):
