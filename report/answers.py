@@ -57,9 +57,9 @@ def needless(tables: Tables) -> list[str]:
     """Say of each model whose best point surely stays that its repartitions show costs, not gains."""
     return [
         f"On these hosts no change between {fast.mbps:g} and {slow.mbps:g} Mbit/s asks for another cut of "
-        f"{fast.model}: the edge takes {text.digits(_ratio(tables, fast), 2)} times as long as the cloud, and {_named(fast)} "
-        "stays best. Its repartitions, between the points that the config names, show what moving costs, not what it "
-        "gains: see Where to cut."
+        f"{fast.model}: the edge takes {text.digits(_ratio(tables, fast), 2)} times as long as the cloud, and "
+        f"{_named(fast)} stays best. Its repartitions, between the points that the config names, show what moving "
+        "costs, not what it gains: see Where to cut."
         for fast, slow in pairs(at_references(tables))
         if cutting.moves(fast, slow) is State.DOES_NOT_HOLD and fast.best.index == slow.best.index
     ]

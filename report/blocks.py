@@ -7,21 +7,24 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from report import text
+from report.load import TIERS
 from report.provenance import LONGEST
-from workers.records import Status
+from workers.records import EventKind, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from report.load import Block
+    from workers.records import Event
 
 PHASES = ("setup_s", "warmup_s", "observation_s", "teardown_s", "controller_s")
 
 
-def block_row(block: Block, statuses: Iterable[Status]) -> dict[str, Any]:
-    """Return a block's row: runs by status after all checks, and how its wall time splits.
+def block_row(block: Block, statuses: Iterable[Status], setup: Iterable[Event]) -> dict[str, Any]:
+    """Return a block's row: runs by status after all checks, how its wall time splits, and what its first launch took.
 
-    What no phase accounts for, such as sessions that broke down, is `other_s`.
+    What no phase accounts for, such as sessions that broke down, is `other_s`. `setup` are the edge's events before the
+    first run.
     """
     record = block.record
     counts = Counter(statuses)
@@ -38,9 +41,26 @@ def block_row(block: Block, statuses: Iterable[Status]) -> dict[str, Any]:
         "other_s": record.duration_s - sum(phases.values()),
         "duration_s": record.duration_s,
         "observation_share": phases["observation_s"] / record.duration_s if record.duration_s > 0 else None,
+        **_first_launch(setup),
         "stress": json.dumps(record.stress, sort_keys=True, separators=(",", ":")),
         "source": block.source,
         "commit": record.commit,
         "config_hash": record.config_hash,
         "started_utc": record.started_utc,
     }
+
+
+def _first_launch(setup: Iterable[Event]) -> dict[str, float]:
+    """Return what Python's start and TensorFlow's import took in the block's first container on each tier (ms).
+
+    Every block begins with them, whatever its model and strategy: they tell how fast the machine was.
+    """
+    launches = (event.detail for event in setup if event.kind is EventKind.WORK_DONE)
+    first = next((detail for detail in launches if detail.get("work") == "launch"), {})
+    found: dict[str, float] = {}
+    for tier in TIERS:
+        parts = (first.get(f"{tier}_start_ms"), first.get(f"{tier}_import_ms"))
+        known = [float(part) for part in parts if isinstance(part, int | float)]
+        if len(known) == len(parts):
+            found[f"first_launch_{tier}_ms"] = sum(known)
+    return found

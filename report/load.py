@@ -91,6 +91,7 @@ class RunLogs:
     edge_frames: tuple[EdgeFrame, ...] = ()
     edge_events: tuple[Event, ...] = ()
     cloud_events: tuple[Event, ...] = ()
+    setup_events: tuple[Event, ...] = ()  # the edge's, before the block's first run
     # By tier, by that tier's clock, in order of time. All samples of the block: the agents sample across
     # runs, so a sample belongs to a run by its time, not by its label.
     memory: dict[str, tuple[MemorySample, ...]] = field(default_factory=dict)
@@ -153,6 +154,7 @@ def read_runs(block: Block) -> tuple[RunLogs, ...]:
             edge_frames=edge.get(record.run, ()),
             edge_events=events.get(record.run, ()),
             cloud_events=cloud_events.get(record.run, ()),
+            setup_events=events.get(WARM_UP_RUN, ()),
             memory=memory,
         )
 

@@ -1,7 +1,8 @@
-"""How much the same thing differs from one repeat to the next: the spread of the downtime within each scenario."""
+"""How much the same thing differs: from one repeat to the next within each scenario, and from block to block."""
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from report.summaries import models_of, moved, of, strategies_of
 if TYPE_CHECKING:
     import pandas as pd
 
+_FEWEST_BLOCKS = 3
+_Z_95 = 1.96
 _SCENARIO = ["cpu_pct", "mem_pct", "fps", "from_mbps", "to_mbps"]
 
 
@@ -35,6 +38,40 @@ class NoiseSummary:
     scenarios: int
     typical: float
     worst: Spread
+
+
+@dataclass(frozen=True)
+class MachineSpread:
+    """How much the machine differed from block to block, by what every block begins with (`report.blocks`).
+
+    The first launch on the edge took `shortest_ms` to `longest_ms` over so many blocks. `deviation` is the standard
+    deviation of the logarithms of what both tiers' launches took, each block's two together.
+    """
+
+    blocks: int
+    shortest_ms: float
+    longest_ms: float
+    deviation: float
+
+    @property
+    def between_sessions(self) -> float:
+        """By which share two sessions of the same code can be apart (95 %)."""
+        return math.expm1(_Z_95 * math.sqrt(2) * self.deviation)
+
+
+def machine_spread(blocks: pd.DataFrame) -> MachineSpread | None:
+    """Return the spread over blocks of one condition; None where fewer than three say what their launch took."""
+    known = blocks[["first_launch_edge_ms", "first_launch_cloud_ms"]].dropna()
+    known = known[(known > 0).all(axis=1)]
+    if len(known) < _FEWEST_BLOCKS:
+        return None
+    tiers = [known[column].tolist() for column in known]
+    medians = [statistics.median(values) for values in tiers]
+    factors = [
+        statistics.fmean(math.log(value / median) for value, median in zip(launch, medians, strict=True))
+        for launch in zip(*tiers, strict=True)
+    ]
+    return MachineSpread(len(known), min(tiers[0]), max(tiers[0]), statistics.stdev(factors))
 
 
 def noise_summaries(downtime: pd.DataFrame) -> list[NoiseSummary]:

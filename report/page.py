@@ -203,6 +203,7 @@ def _trust(tables: Tables) -> dict[str, Any]:
         "flagged_grid": conditions.flagged_grid(tables),
         "stress_grid": trust.stress_grid(tables),
         "noise_grid": trust.noise_grid(tables),
+        "machine": trust.machine(tables),
         "clocks_grid": trust.clocks_grid(tables),
         "clock_blocks_grid": trust.clock_blocks_grid(tables),
         "efficiency": efficiency.efficiency(tables),

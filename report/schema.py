@@ -55,7 +55,16 @@ BLOCKS_COLUMNS = (
     *("model", "strategy", "cpu_pct", "mem_pct", "status", "reason"),
     *(f"runs_{status.value}" for status in Status),
     *("setup_s", "warmup_s", "observation_s", "teardown_s", "controller_s", "other_s", "duration_s"),
-    *("observation_share", "stress", "source", "commit", "config_hash", "started_utc"),
+    *(
+        "observation_share",
+        "first_launch_edge_ms",
+        "first_launch_cloud_ms",
+        "stress",
+        "source",
+        "commit",
+        "config_hash",
+        "started_utc",
+    ),
 )
 CLOCKS_COLUMNS = (
     *KEYS,

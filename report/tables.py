@@ -89,11 +89,12 @@ def build_tables(results: Results) -> Tables:
     tolerances = Tolerances.from_config(results.config)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS if name not in _FROM_TABLES}
     for block in results.blocks:
-        of_runs = [row for logs in read_runs(block) for row in rows_of_run(block, logs, tolerances)]
+        runs = read_runs(block)
+        of_runs = [row for logs in runs for row in rows_of_run(block, logs, tolerances)]
         for name, row in of_runs:
             rows[name].append(row)
         statuses = [Status(row["status"]) for name, row in of_runs if name == "downtime"]
-        rows["blocks"].append(block_row(block, statuses))
+        rows["blocks"].append(block_row(block, statuses, runs[0].setup_events if runs else ()))
     for profile in results.profiles:
         for name, row in rows_of_profile(profile, results.config):
             rows[name].append(row)

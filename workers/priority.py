@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +17,16 @@ _LEAST_NICE = -20
 def raise_priority() -> str:
     """Ask for real-time scheduling of this process, or the highest nice level; return what was granted.
 
-    All its threads get it, for while one of them has Python's lock the others wait. Children and new threads do not
-    inherit it: a container under real-time scheduling would starve the host.
+    All its threads get it, for while one of them has Python's lock the others wait. Children and threads of Python do
+    not inherit it: a container under real-time scheduling would starve the host. ZeroMQ's threads, which start nothing,
+    get it without that flag: one that has yet to read its own policy, as it does first of all, aborts over the flag.
     """
+    own = {thread.native_id for thread in threading.enumerate()}
     threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
     try:
         for thread in threads:
-            os.sched_setscheduler(thread, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+            flag = os.SCHED_RESET_ON_FORK if thread in own else 0
+            os.sched_setscheduler(thread, os.SCHED_RR | flag, os.sched_param(1))
     except PermissionError:
         with suppress(PermissionError):
             for thread in threads:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from report import text
-from report.noise import noise_summaries
+from report.noise import machine_spread, noise_summaries
 from report.view.grid import Cell, Column, Grid, Group, group_by_first, numeric
 
 if TYPE_CHECKING:
@@ -83,6 +83,21 @@ def noise_grid(tables: Tables) -> Grid:
             Column("Where it is worst"),
         ],
         group_by_first([(row.model, _noise_row(row)) for row in noise_summaries(tables.downtime)]),
+    )
+
+
+def machine(tables: Tables) -> str:
+    """Say how much the machine itself differed from block to block; nothing where too few blocks tell."""
+    spread = machine_spread(tables.at_reference(tables.blocks))
+    if spread is None:
+        return ""
+    took = f"{text.duration(spread.shortest_ms)} to {text.duration(spread.longest_ms)}"
+    return (
+        "The machine itself differs from block to block: Python's start and TensorFlow's import, with which every "
+        f"block begins, took {took} on the edge over {spread.blocks} blocks, a standard deviation of "
+        f"{text.percent(spread.deviation)} on both tiers together. No interval on this page has that in it, as each is "
+        "made of the repeats of one block. Medians of two sessions of the same code can be "
+        f"{text.percent(spread.between_sessions)} apart."
     )
 
 

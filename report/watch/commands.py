@@ -15,6 +15,7 @@ from report import text
 from report.errors import NothingToReport, ReportError
 from report.files import write_whole
 from report.load import load_results
+from report.noise import machine_spread
 from report.tables import build_tables
 from report.watch.errors import HistoryError, NightError
 from report.watch.grids import only, read_grid
@@ -132,13 +133,16 @@ def compare(arguments: Namespace) -> int:
     sides = [load_results(folder) for folder in (arguments.first, arguments.second)]
     tables = [build_tables(side) for side in sides]
     first, second = (samples(side, made) for side, made in zip(sides, tables, strict=True))
-    found = compare_sides(first, second, thresholds)
+    spreads = [machine_spread(made.at_reference(made.blocks)) for made in tables]
+    machine = [spread.deviation if spread else 0.0 for spread in spreads]
+    found = compare_sides(first, second, thresholds, machine)
     if not found.pairs:
         raise NothingToReport(
             f"{arguments.first} and {arguments.second} have no series in common: there is nothing to compare. "
             "Name two results of the same models and strategies."
         )
     print(comparison(found, *(side.distinct[0].record for side in sides)))
+    print(f"\nFrom block to block the machine differed by {text.listing([text.percent(one) for one in machine])}.")
     return ALARM if found.differing else FINE
 
 

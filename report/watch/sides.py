@@ -1,7 +1,7 @@
 """Two results folders side by side: which series differ clearly and relevantly. Pure.
 
-There are no nights to take a spread from, only runs. To what the medians of the runs vary by, the smallest spread of
-nights that is ever believed is added; two nights of the same code on a restless machine can still differ by more.
+There are no nights to take a spread from, only runs and blocks. To what the medians of the runs vary by, that is added
+by which the machine differed from block to block, or the smallest spread of nights that is ever believed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05  # chance that two folders that are alike differ in anything
 _FEWEST = 2  # values that have a spread
+_TIMES = frozenset({Kind.DOWNTIME, Kind.PART, Kind.WALL_TIME})
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,20 @@ class Comparison:
     alone: tuple[Series, ...]
 
 
-def compare_sides(first: Iterable[Sample], second: Iterable[Sample], thresholds: Thresholds) -> Comparison:
-    """Compare all series that both sides have measured more than once."""
+def compare_sides(
+    first: Iterable[Sample], second: Iterable[Sample], thresholds: Thresholds, machine: Sequence[float] = (0.0, 0.0)
+) -> Comparison:
+    """Compare all series that both sides have measured more than once.
+
+    Args:
+        first: one side.
+        second: the other.
+        thresholds: what is relevant.
+        machine: of each side the standard deviation, from block to block, of the logarithm of all times.
+    """
     ours, theirs = _by_series(first), _by_series(second)
     common = [series for series in ours if series in theirs]
-    pairs = [_pair(ours[series], theirs[series], thresholds.kinds[series.kind]) for series in common]
+    pairs = [_pair(ours[series], theirs[series], thresholds.kinds[series.kind], machine) for series in common]
     return Comparison(
         pairs=tuple(pairs),
         differing=tuple(pair for pair in _clear(pairs) if pair.matters),
@@ -63,13 +73,14 @@ def _by_series(samples: Iterable[Sample]) -> Mapping[Series, Sample]:
     return {sample.series: sample for sample in samples if len(sample.values) >= _FEWEST and sample.value() is not None}
 
 
-def _pair(first: Sample, second: Sample, relevance: Relevance) -> Pair:
+def _pair(first: Sample, second: Sample, relevance: Relevance, machine: Sequence[float]) -> Pair:
     one, other = first.value(), second.value()
     if one is None or other is None:
         raise ValueError(f"{first.series.text} has no value")
     ours, theirs = (_scaled(sample, relevance) for sample in (first, second))
     apart = abs(statistics.fmean(ours) - statistics.fmean(theirs))
-    varies = 2 * relevance.floor**2 + sum(statistics.variance(side) / len(side) for side in (ours, theirs))
+    floors = [max(relevance.floor, one if first.series.kind in _TIMES else 0.0) for one in machine]
+    varies = sum(floor**2 for floor in floors) + sum(statistics.variance(side) / len(side) for side in (ours, theirs))
     p = 2 * upper_tail(apart / math.sqrt(varies), min(len(ours), len(theirs)) - 1)
     return Pair(first.series, one, other, min(1.0, p), relevance.is_met(other.median, one.median))
 

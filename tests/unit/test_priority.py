@@ -35,6 +35,20 @@ def test_what_need_not_be_quick_is_done_at_ordinary_priority():
     assert done.stdout.rsplit(maxsplit=2)[1:] == [str(os.SCHED_OTHER), "True"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may ask for it")
+def test_zeromqs_threads_bear_it_before_they_have_begun():
+    # What was started from here on does not run before this thread waits: it has the one CPU for itself.
+    code = (
+        "import os, zmq; from workers.priority import raise_priority\n"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(2))\n"
+        "socket = zmq.Context().socket(zmq.DEALER); granted = raise_priority()\n"
+        "socket.connect('tcp://127.0.0.1:9'); print(granted)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "real-time\n"), done.stderr
+
+
 def test_a_plain_user_goes_on_without(monkeypatch):
     def refuse(*_):
         raise PermissionError

@@ -1,7 +1,9 @@
 """The condition that strategies are compared at, cells, coverage of the grid, noise and efficiency."""
 
 import json
+import math
 
+import msgspec
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -11,15 +13,15 @@ from report import text
 from report.asked import AskedGrid
 from report.cells import cell_summaries
 from report.load import load_results
-from report.noise import noise_summaries
+from report.noise import machine_spread, noise_summaries
 from report.scope import Cell, at_reference, condition, described, pooled, references
 from report.tables import build_tables
 from report.view.conditions import flagged_grid
 from report.view.efficiency import efficiency, efficiency_blocks_grid, efficiency_grid
 from report.view.runs import coverage_counts, coverage_grid
-from report.view.trust import accounts, clocks_grid, stress_grid
-from tests.synthetic import RunSpec, write_block
-from workers.records import Conditions, Status
+from report.view.trust import accounts, clocks_grid, machine, stress_grid
+from tests.synthetic import CLOCKS, RunSpec, write_block
+from workers.records import Conditions, Event, EventKind, Status
 
 LEVEL = st.sampled_from([100.0, 75.0, 50.0, 25.0])
 ROW = st.tuples(st.sampled_from(["mobilenetv2", "vgg19"]), LEVEL, LEVEL, st.sampled_from(["ok", "failed"]))
@@ -193,6 +195,35 @@ def test_what_the_stressor_did_is_shown_where_there_was_one(tmp_path):
     assert source.endswith("cpu50-mem100")
     assert (cpu, memory, to_set, to_release) == ("49.2 %", text.NONE, "2.00", text.NONE)
     assert rest == "mem taken bytes 1000000000.0, tool stress-ng 0.15"
+
+
+def launching(root, strategy, factor, **changed):
+    """Write a block whose first containers took 400 ms on the edge and 200 ms in the cloud, times a factor."""
+    folder = write_block(root, [RunSpec()], strategy=strategy, **changed)
+    parts = {"edge_start_ms": 100.0, "edge_import_ms": 300.0, "cloud_start_ms": 50.0, "cloud_import_ms": 150.0}
+    detail = {"work": "launch", **{name: factor * ms for name, ms in parts.items()}}
+    log = folder / "edge-events.jsonl"
+    event = Event(0, CLOCKS["edge"], EventKind.WORK_DONE, detail)
+    log.write_bytes(msgspec.json.encode(event) + b"\n" + log.read_bytes())
+
+
+def test_how_much_the_machine_differs_is_told_from_what_every_block_begins_with(tmp_path):
+    for strategy, factor in (("pause-resume", 1.0), ("switch-a1", 1.1), ("switch-b1", 1.0 / 1.1)):
+        launching(tmp_path, strategy, factor)
+    launching(tmp_path, "switch-b1", 3.0, cpu_pct=50)  # not at the reference condition
+    tables = tables_of(tmp_path)
+    spread = machine_spread(tables.at_reference(tables.blocks))
+    assert (spread.blocks, spread.shortest_ms, spread.longest_ms) == (3, pytest.approx(400 / 1.1), pytest.approx(440))
+    assert spread.deviation == pytest.approx(math.log(1.1))  # of -ln 1.1, 0 and ln 1.1
+    assert spread.between_sessions == pytest.approx(1.1 ** (1.96 * 2**0.5) - 1)
+    assert "took 364 ms to 440 ms on the edge over 3 blocks" in machine(tables).replace("\xa0", " ")
+
+
+def test_too_few_blocks_do_not_tell_how_much_the_machine_differs(tmp_path):
+    launching(tmp_path, "pause-resume", 1.0)
+    launching(tmp_path, "switch-b1", 2.0)
+    write_block(tmp_path, [RunSpec()])  # of a runtime that does not say what its start took
+    assert machine(tables_of(tmp_path)) == ""
 
 
 def test_accounts_of_frames_name_the_runs_that_do_not_add_up(tmp_path):

@@ -27,6 +27,12 @@ def test_a_difference_is_clear_and_matters(factor, differs):
     assert bool(differing(of(SPREAD), of([factor * value for value in SPREAD]))) is differs
 
 
+def test_a_difference_that_the_machine_shows_from_block_to_block_is_none():
+    faster = of([0.8 * value for value in SPREAD])
+    assert compare_sides(of(SPREAD), faster, THRESHOLDS).differing
+    assert compare_sides(of(SPREAD), faster, THRESHOLDS, (0.15, 0.15)).differing == ()
+
+
 def test_a_difference_that_matters_but_is_not_clear_is_none():
     wide = [60.0, 80.0, 100.0, 110.0, 140.0, 170.0]
     assert differing(of(wide), of([1.3 * value for value in wide])) == []
