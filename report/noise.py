@@ -14,6 +14,8 @@ from report.summaries import models_of, moved, of, strategies_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from report.metrics.statistics import Interval
+
 _FEWEST_BLOCKS = 3
 _Z_95 = 1.96
 _SCENARIO = ["cpu_pct", "mem_pct", "fps", "from_mbps", "to_mbps"]
@@ -57,6 +59,14 @@ class MachineSpread:
     def between_sessions(self) -> float:
         """By which share two sessions of the same code can be apart (95 %)."""
         return math.expm1(_Z_95 * math.sqrt(2) * self.deviation)
+
+    def another_session(self, interval: Interval) -> tuple[float, float]:
+        """Return between which values the median of another session of the same code is to be expected.
+
+        The interval is that of a downtime in this session; both ends are moved by what sessions can be apart.
+        """
+        factor = 1 + self.between_sessions
+        return interval.low / factor, interval.high * factor
 
 
 def machine_spread(blocks: pd.DataFrame) -> MachineSpread | None:

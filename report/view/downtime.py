@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from report import text
 from report.cells import MEASURED, cell_summaries
 from report.claims.reasons import longest_parts
 from report.metrics.statistics import median_interval
+from report.noise import machine_spread
 from report.reference import paper
 from report.scope import described
 from report.summaries import downtime_summaries, good, models_of, moved, of, part_summaries, strategies_of
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from report.asked import AskedGrid
     from report.cells import CellSummary
+    from report.metrics.statistics import Interval
+    from report.noise import MachineSpread
     from report.reference import PaperDowntime
     from report.summaries import DowntimeSummary, PartSummary
     from report.tables import Tables
@@ -29,11 +33,13 @@ _NAMES = {
     "t_exec_ms": "t_exec",
     "t_switch_ms": "t_switch",
 }
+_ANOTHER = "if nothing but the machine differs"
 SIMILAR = 1.25  # up to this factor we do not speak of a difference
 
 
 def downtime_grid(tables: Tables) -> Grid:
     """Return the table of downtimes by model, strategy and direction, at the reference condition."""
+    machine = machine_spread(tables.at_reference(tables.blocks))
     return Grid(
         "table-downtime",
         "Downtime by strategy and direction, median with 95 % interval over all runs that are ok "
@@ -42,6 +48,7 @@ def downtime_grid(tables: Tables) -> Grid:
             Column("Strategy"),
             Column("Change", "Mbit/s"),
             numeric("Downtime", "median [95 %]"),
+            numeric("In another session", _ANOTHER),
             numeric("Paper"),
             numeric("Ratio", "ours / paper"),
             numeric("n", "runs"),
@@ -50,12 +57,15 @@ def downtime_grid(tables: Tables) -> Grid:
             numeric("Service gap", "at the device"),
             Column("Consists of", "medians"),
         ],
-        group_by_first([(row.model, _row(row)) for row in downtime_summaries(tables.at_reference(tables.downtime))]),
+        group_by_first(
+            [(row.model, _row(row, machine)) for row in downtime_summaries(tables.at_reference(tables.downtime))]
+        ),
     )
 
 
 def cells_grid(tables: Tables, asked: AskedGrid | None) -> Grid:
     """Return the downtime of every cell of CPU and memory availability, or why it has none."""
+    machine = machine_spread(tables.at_reference(tables.blocks))
     return Grid(
         "table-cells",
         "Downtime by cell of CPU and memory availability; frame rates pooled",
@@ -65,10 +75,11 @@ def cells_grid(tables: Tables, asked: AskedGrid | None) -> Grid:
             numeric("CPU"),
             numeric("Memory"),
             numeric("Downtime", "median [95 %]"),
+            numeric("In another session", _ANOTHER),
             numeric("n", "runs"),
             numeric("Not ok", "runs"),
         ],
-        group_by_first([(found.model, _cell_row(found)) for found in cell_summaries(tables.downtime, asked)]),
+        group_by_first([(found.model, _cell_row(found, machine)) for found in cell_summaries(tables.downtime, asked)]),
     )
 
 
@@ -104,7 +115,7 @@ def differences(tables: Tables) -> list[str]:
     return sentences
 
 
-def _row(row: DowntimeSummary) -> list[Cell]:
+def _row(row: DowntimeSummary, machine: MachineSpread | None) -> list[Cell]:
     reference = paper().downtime.get(row.strategy)
     ratio = row.downtime.median / reference.ms if reference else None
     consists = [f"{_NAMES[name]} {text.duration(part.median)}" for name, part in row.components.items()]
@@ -112,6 +123,7 @@ def _row(row: DowntimeSummary) -> list[Cell]:
         Cell(row.strategy, swatch=row.strategy),
         Cell(f"{row.from_mbps:g} → {row.to_mbps:g}"),
         Cell(text.durations(row.downtime), note=_reservation(row)),
+        Cell(_elsewhere(row.downtime, machine)),
         Cell(reference.shown, note=reference.where) if reference else Cell(text.NONE),
         Cell(f"{text.digits(ratio, 2)}{text.TIMES}" if ratio is not None else text.NONE),
         Cell(f"{row.downtime.n}"),
@@ -122,7 +134,7 @@ def _row(row: DowntimeSummary) -> list[Cell]:
     ]
 
 
-def _cell_row(found: CellSummary) -> list[Cell]:
+def _cell_row(found: CellSummary, machine: MachineSpread | None) -> list[Cell]:
     has_number = found.state == MEASURED
     return [
         Cell(found.strategy, swatch=found.strategy),
@@ -130,9 +142,17 @@ def _cell_row(found: CellSummary) -> list[Cell]:
         Cell(f"{found.cell.cpu_pct:g} %"),
         Cell(f"{found.cell.mem_pct:g} %"),
         Cell(text.durations(found.downtime)) if has_number else Cell(found.state, tone="quiet"),
+        Cell(_elsewhere(found.downtime, machine) if has_number else ""),
         Cell(f"{found.downtime.n}"),
         Cell(f"{found.left_out}", tone="" if found.left_out else "quiet"),
     ]
+
+
+def _elsewhere(interval: Interval, machine: MachineSpread | None) -> str:
+    if machine is None or math.isnan(interval.low):
+        return text.NONE
+    low, high = machine.another_session(interval)
+    return f"{text.duration(low)} to {text.duration(high)}"
 
 
 def _gap_note(row: DowntimeSummary) -> str:

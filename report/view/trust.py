@@ -97,7 +97,8 @@ def machine(tables: Tables) -> str:
         f"block begins, took {took} on the edge over {spread.blocks} blocks, a standard deviation of "
         f"{text.percent(spread.deviation)} on both tiers together. No interval on this page has that in it, as each is "
         "made of the repeats of one block. Medians of two sessions of the same code can be "
-        f"{text.percent(spread.between_sessions)} apart."
+        f"{text.percent(spread.between_sessions)} apart: the tables of downtimes say where another session's are to be "
+        "expected."
     )
 
 

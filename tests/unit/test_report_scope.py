@@ -13,6 +13,7 @@ from report import text
 from report.asked import AskedGrid
 from report.cells import cell_summaries
 from report.load import load_results
+from report.metrics.statistics import Interval
 from report.noise import machine_spread, noise_summaries
 from report.scope import Cell, at_reference, condition, described, pooled, references
 from report.tables import build_tables
@@ -215,7 +216,9 @@ def test_how_much_the_machine_differs_is_told_from_what_every_block_begins_with(
     spread = machine_spread(tables.at_reference(tables.blocks))
     assert (spread.blocks, spread.shortest_ms, spread.longest_ms) == (3, pytest.approx(400 / 1.1), pytest.approx(440))
     assert spread.deviation == pytest.approx(math.log(1.1))  # of -ln 1.1, 0 and ln 1.1
-    assert spread.between_sessions == pytest.approx(1.1 ** (1.96 * 2**0.5) - 1)
+    apart = 1.1 ** (1.96 * 2**0.5)
+    assert spread.between_sessions == pytest.approx(apart - 1)
+    assert spread.another_session(Interval(5, 4, 6, 8, 0.96)) == (pytest.approx(4 / apart), pytest.approx(6 * apart))
     assert "took 364 ms to 440 ms on the edge over 3 blocks" in machine(tables).replace("\xa0", " ")
 
 
