@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from report import text
 from report.metrics.statistics import CONFIDENCE
+from report.theme import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -139,7 +140,8 @@ def _why(rows: Iterable[StrategyRow]) -> list[str]:
 
 
 def _parts_table(rows: Sequence[StrategyRow]) -> str:
-    names = list(dict.fromkeys(part.part for row in rows for part in row.parts))
+    found = {part.part for row in rows for part in row.parts}
+    names = [*(name for name in PARTS if name in found), *sorted(found - PARTS.keys())]
     head = ["model", "strategy", "work", *(name.replace("_", " ") for name in names)]
     return _table(head, list(_part_cells(rows, names)))
 
