@@ -43,6 +43,7 @@ class Ledger:
         self.nights: list[Night] = []
         self._seen: defaultdict[tuple[Series, str], list[Seen]] = defaultdict(list)
         self._latest: dict[Series, list[Seen]] = {}  # of the class that the last night had
+        self._open: str | None = None  # the night whose verdict was open
         for record in records:
             self.add(record)
 
@@ -79,8 +80,9 @@ class Ledger:
             (Mark.ALARM, verdict.alarms + verdict.standing),
             (Mark.REFUTED, verdict.refuted),
             (Mark.WAITING, verdict.waiting),
-            (Mark.BETTER, verdict.better),
+            (Mark.BETTER, () if verdict.night == self._open else verdict.better),  # the open one has marked them
         )
+        self._open = verdict.night if verdict.open else None
         for mark, findings in marked:
             for finding in findings:
                 seen = self._latest.get(finding.series, [])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from report.watch.judge import clear_ones, decide, judge
+from report.watch.judge import clear_ones, decide, fails, judge, undecided
 from report.watch.ledger import Ledger, Mark
 from report.watch.records import Acceptance, Value
 from tests.unit.watch_nights import (
@@ -49,7 +49,9 @@ class Watch:
         seconds = {} if again is None else {self.series: Value(self.series, again, 6)}
         verdict = decide(self.ledger, found, judgement, seconds, THRESHOLDS)
         self.ledger.add(found)
-        self.ledger.add(verdict)
+        self.ledger.add(undecided(found, judgement))  # as the history has them
+        if judgement.suspects:
+            self.ledger.add(verdict)
         return verdict
 
     @property
@@ -227,6 +229,28 @@ def test_what_stays_better_for_two_nights_is_the_level_that_it_must_keep():
     watch.night(71.0)
     assert watch.marks == [Mark.PLAIN, Mark.PLAIN]
     assert names(watch.night(100.0, again=101.0).alarms) == [DOWNTIME]
+
+
+def test_what_is_better_counts_once_though_an_open_verdict_came_first():
+    ledger = Ledger(night(number, {DOWNTIME: value, DROPS: 1.0}) for number, value in enumerate(STEADY, start=1))
+    for number in (NEXT, NEXT + 1):
+        found = night(number, {DOWNTIME: 70.0, DROPS: 20.0})
+        judgement = judge(ledger, found, THRESHOLDS)
+        for record in (found, undecided(found, judgement), decide(ledger, found, judgement, {}, THRESHOLDS)):
+            ledger.add(record)
+    assert [one.mark for one in ledger.series[DOWNTIME][len(STEADY) :]] == [Mark.PLAIN, Mark.PLAIN]
+
+
+def test_a_night_fails_while_a_suspect_that_can_be_measured_again_was_not():
+    ledger = ledger_of()
+    found = night(NEXT, {DOWNTIME: 130.0})
+    judgement = judge(ledger, found, THRESHOLDS)
+    assert fails(found, undecided(found, judgement))
+    assert fails(found, decide(ledger, found, judgement, {}, THRESHOLDS))
+    refuted = decide(ledger, found, judgement, {DOWNTIME: Value(DOWNTIME, 100.0, 6)}, THRESHOLDS)
+    assert not fails(found, refuted)
+    grid = night(NEXT, {WALL: 130.0})
+    assert not fails(grid, undecided(grid, judge(ledger_of(WALL), grid, THRESHOLDS)))
 
 
 def test_what_was_better_once_is_no_level():
