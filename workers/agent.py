@@ -12,7 +12,6 @@ import contextlib
 import os
 import secrets
 import select
-import selectors
 import shutil
 import signal
 import sys
@@ -99,6 +98,11 @@ class Agent:
 
     async def shut_down(self) -> None:
         """Close sockets and logs; the guard does the rest."""
+
+    @staticmethod
+    def new_loop() -> asyncio.AbstractEventLoop:
+        """Return the event loop that the agent runs in."""
+        return asyncio.new_event_loop()
 
     def netem(self) -> bool:
         """Say whether this host's kernel can delay packets (asked of the edge alone)."""
@@ -187,14 +191,9 @@ def main(agent_type: type[Agent], argv: Sequence[str] | None = None) -> int:
     try:
         agent = agent_type(control)
         agent.patience_s = PATIENCE_S
-        with asyncio.Runner(loop_factory=_precise_loop) as runner:
+        with asyncio.Runner(loop_factory=agent_type.new_loop) as runner:
             runner.run(agent.run())
     except WorkerError as error:
         control.send(m.Trouble(f"{agent_type.role}: {error}"))
         return 1
     return 0
-
-
-def _precise_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop whose timers are not rounded up to whole milliseconds, as those of epoll are."""
-    return asyncio.SelectorEventLoop(selectors.SelectSelector())
