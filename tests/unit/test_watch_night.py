@@ -339,13 +339,19 @@ def test_two_nights_at_once_are_refused_before_anything_is_measured(watched, cap
 # --- the same, step by step ---------------------------------------------------------------------------------
 
 
-def test_the_steps_by_hand_come_to_the_same(watched, capsys):
+def appended_by_hand(watched):
+    """Append a night with a slow strategy; return the option that names the history, and the night's config."""
     history = ["--history", str(watched.history)]
     watched.testbed.slower = {SLOW: 1.3}
     grid = watched.folder / "by-hand.yaml"
     grid.write_text(yaml.safe_dump(GRID | {"results": str(watched.folder / "by-hand")}))
     watched.testbed(grid)
     assert main(["append", *history, "--results", str(watched.folder / "by-hand")]) == 0
+    return history, grid
+
+
+def test_the_steps_by_hand_come_to_the_same(watched, capsys):
+    history, grid = appended_by_hand(watched)
     assert main(["append", *history, "--results", str(watched.folder / "by-hand")]) == 0
     assert "is in" in capsys.readouterr().out
     again = watched.folder / "again.yaml"
@@ -361,12 +367,7 @@ def test_the_steps_by_hand_come_to_the_same(watched, capsys):
 
 
 def test_a_night_is_not_measured_again_by_the_config_of_another(watched, capsys):
-    history = ["--history", str(watched.history)]
-    watched.testbed.slower = {SLOW: 1.3}
-    grid = watched.folder / "by-hand.yaml"
-    grid.write_text(yaml.safe_dump(GRID | {"results": str(watched.folder / "by-hand")}))
-    watched.testbed(grid)
-    assert main(["append", *history, "--results", str(watched.folder / "by-hand")]) == 0
+    history, grid = appended_by_hand(watched)
     grid.write_text(yaml.safe_dump(GRID | {"models": {"mobilenetv2": {}}}))
     assert main(["check", *history, "--config", str(grid), "--again", str(watched.folder / "again.yaml")]) == 2
     assert "The config has no block vgg19/switch-b2/cpu" in capsys.readouterr().err
