@@ -58,8 +58,8 @@ def needless(tables: Tables) -> list[str]:
     return [
         f"On these hosts no change between {fast.mbps:g} and {slow.mbps:g} Mbit/s asks for another cut of "
         f"{fast.model}: the edge takes {text.digits(_ratio(tables, fast), 2)} times as long as the cloud, and "
-        f"{_named(fast)} stays best. Its repartitions, between the points that the config names, show what moving "
-        "costs, not what it gains: see Where to cut."
+        f"point {_named(fast)} stays best. Its repartitions, between the points that the config names, show "
+        "what moving costs, not what it gains: see Where to cut."
         for fast, slow in pairs(at_references(tables))
         if cutting.moves(fast, slow) is State.DOES_NOT_HOLD and fast.best.index == slow.best.index
     ]
@@ -125,7 +125,7 @@ def _speed_sentence(tables: Tables) -> str:
 
 def _named(ranking: Ranking) -> str:
     """Name the best point, and what it means where the edge then computes everything."""
-    whole = ", all of it on the edge," if ranking.best.index == ranking.points[-1].index else ""
+    whole = " (everything on the edge)" if ranking.best.index == ranking.points[-1].index else ""
     return f"{ranking.best.text}{whole}"
 
 
@@ -134,7 +134,7 @@ def _moved(fast: Ranking, slow: Ranking) -> str:
     state, one, other = cutting.moves(fast, slow), fast.best, slow.best
     if one.index == other.index:
         sure = "stays" if state is State.DOES_NOT_HOLD else "seems to stay, though another may be as good,"
-        return f"{where} {sure} at {_named(fast).rstrip(',')}"
+        return f"{where} {sure} at {_named(fast)}"
     words = {
         State.HOLDS: f"moves ({one.text} at the faster, {other.text} at the slower speed)",
         State.DOES_NOT_HOLD: f"need not move ({one.text} and {other.text} are within 1 %)",
