@@ -90,7 +90,7 @@ def _frames_rows(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> list
     if steps and steps.moved:
         to_edge = shift_between(probes_of(block.record, logs.record), "device", "edge")
         inside = fr.in_window(settled, steps.learned_ns, steps.end_ns, to_edge)
-        before = fr.settled_before(settled, steps.learned_ns, to_edge)
+        before = fr.due_before(settled, steps.learned_ns, to_edge)
         rows = [_counts_row("before", before), _counts_row("downtime", inside), *rows]
     return rows
 

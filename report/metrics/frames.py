@@ -98,14 +98,19 @@ def in_window(
     return tuple(frame for frame in frames if inside[0] <= frame.frame <= inside[-1])
 
 
-def settled_before(frames: Sequence[SettledFrame], end_ns: int, to_edge: Shift | None) -> tuple[SettledFrame, ...]:
-    """Return the frames that were offered and settled before a moment of the edge's clock.
+def due_before(frames: Sequence[SettledFrame], end_ns: int, to_edge: Shift | None) -> tuple[SettledFrame, ...]:
+    """Return the frames offered so long before a moment of the edge's clock that their answers were due before it.
 
-    Those still in flight are left out: what becomes of them is the doing of what happens then. Without a recorded
-    offset between device and edge they cannot be told and count.
+    What becomes of those still in flight is the doing of what happens then. An answer is due after the longest round
+    trip of those that came before: chosen by when a frame was offered, never by what became of it. Without a recorded
+    offset between device and edge all frames offered before count.
     """
     offered = in_window(frames, 0, end_ns - 1, to_edge)
-    return offered if to_edge is None else tuple(one for one in offered if one.settled_ns + to_edge.ns < end_ns)
+    if to_edge is None:
+        return offered
+    answered = (one for one in offered if one.outcome is Outcome.ANSWERED and one.settled_ns + to_edge.ns < end_ns)
+    longest_ns = max((one.settled_ns - one.offered_ns for one in answered), default=0)
+    return tuple(one for one in offered if one.offered_ns + to_edge.ns < end_ns - longest_ns)
 
 
 def count(frames: Iterable[SettledFrame]) -> Counts:

@@ -112,7 +112,7 @@ def lead(results: Results, tables: Tables) -> str:
 def _ended(runs: pd.DataFrame) -> str:
     """Count the runs by how they ended, ok ones first."""
     counts = Counter(runs["status"].tolist())
-    words = {Status.INFEASIBLE.value: " for want of memory (a result, too)"}
+    words = {Status.INFEASIBLE.value: " (a result, too)"}
     said = [f"{counts.get(status.value, 0):,} {status.value}{words.get(status.value, '')}" for status in Status]
     return text.listing([one for one in said if not one.startswith("0 ")])
 

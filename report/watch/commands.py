@@ -70,7 +70,7 @@ def append(arguments: Namespace) -> int:
         return TOO_LITTLE if _say(found.short) else FINE
     enter(arguments.history, Ledger(history.records), found, thresholds)
     print(f"Appended to {arguments.history}: {text.plural(len(found.values), 'number')}, commit {found.commit}")
-    return FINE
+    return TOO_LITTLE if found.missing else FINE
 
 
 def check(arguments: Namespace) -> int:

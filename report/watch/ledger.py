@@ -43,7 +43,7 @@ class Ledger:
         self.nights: list[Night] = []
         self._seen: defaultdict[tuple[Series, str], list[Seen]] = defaultdict(list)
         self._latest: dict[Series, list[Seen]] = {}  # of the class that the last night had
-        self._open: str | None = None  # the night whose verdict was open
+        self._open: Verdict | None = None  # the last verdict, where it was open
         for record in records:
             self.add(record)
 
@@ -80,15 +80,22 @@ class Ledger:
             (Mark.ALARM, verdict.alarms + verdict.standing),
             (Mark.REFUTED, verdict.refuted),
             (Mark.WAITING, verdict.waiting),
-            (Mark.BETTER, () if verdict.night == self._open else verdict.better),  # the open one has marked them
+            (Mark.BETTER, verdict.better),
         )
-        self._open = verdict.night if verdict.open else None
+        settled = self._settled_before(verdict)
+        self._open = verdict if verdict.open else None
         for mark, findings in marked:
             for finding in findings:
                 seen = self._latest.get(finding.series, [])
-                if seen and seen[-1].night.id == verdict.night:
+                if seen and seen[-1].night.id == verdict.night and finding.series not in settled:
                     seen[-1].mark = mark
                     _settle_if_held(seen)
+
+    def _settled_before(self, verdict: Verdict) -> frozenset[Series]:
+        """Return what the open verdict on the same night has marked for good; it may have been accepted since."""
+        if self._open is None or self._open.night != verdict.night:
+            return frozenset()
+        return frozenset(one.series for one in (*self._open.alarms, *self._open.standing, *self._open.better))
 
     def _accept(self, acceptance: Acceptance) -> None:
         for series, seen in self._latest.items():

@@ -219,7 +219,7 @@ def test_infeasible_runs_are_no_repartitions_and_a_needless_move_is_said_at_the_
     assert make_report(["--results", str(tmp_path), "--out", str(out)]) == 0
     _, said = read(out)
     assert "2 runs of vgg19 by 1 strategy" in said
-    assert "1 ok and 1 infeasible for want of memory (a result, too)" in said
+    assert "1 ok and 1 infeasible (a result, too)" in said
     verdicts = said.index("All claims in short")
     assert said.index("asks for another cut of vgg19") < verdicts
     assert "make reproduce CONFIG=again.yaml" in said

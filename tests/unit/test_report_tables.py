@@ -75,9 +75,15 @@ def test_one_run_by_hand(tmp_path):
 
 
 def test_a_frame_in_flight_when_the_change_came_is_not_dropped_before_it(tmp_path):
-    write_block(tmp_path, [replace(RESTART, lost_after_ms=-100)], strategy="pause-resume")
+    write_block(tmp_path, [replace(RESTART, latency_ms=150, lost_after_ms=-100)], strategy="pause-resume")
     before = tables_of(tmp_path).frames.iloc[0]
     assert (before.window, before.offered, before.dropped) == ("before", 19, 0)
+
+
+def test_a_frame_that_was_lost_before_the_change_counts_though_its_deadline_came_after(tmp_path):
+    write_block(tmp_path, [replace(RESTART, lost_after_ms=-500)], strategy="pause-resume")
+    before = tables_of(tmp_path).frames.iloc[0]
+    assert (before.offered, before.dropped) == (20, 5)
 
 
 def test_a_switch_between_two_frames_has_no_rate(tmp_path):
