@@ -84,11 +84,7 @@ class MemoryRow:
     total_high_mb: float
     n: int
     rest_mb: float
-    rest_low_mb: float
-    rest_high_mb: float
     peak_mb: float
-    peak_low_mb: float
-    peak_high_mb: float
     total_over_initial: float
     cgroup_initial_mb: float
     cgroup_total_mb: float

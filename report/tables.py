@@ -24,6 +24,7 @@ from report.files import write_whole
 from report.load import load_results, read_runs
 from report.metrics.conditions import Tolerances
 from report.metrics.memory import table_one
+from report.noise import MachineSpread, machine_spread
 from report.point_rows import rows_of_profile
 from report.rows import rows_of_run
 from report.schema import COLUMNS, typed
@@ -64,6 +65,11 @@ class Tables:
     def references(self) -> dict[str, Cell]:
         """The condition at which the strategies of each model are compared."""
         return references(self.downtime)
+
+    @functools.cached_property
+    def machine(self) -> MachineSpread | None:
+        """How much the machine differed over the blocks at the reference conditions; None where too few tell."""
+        return machine_spread(self.at_reference(self.blocks))
 
     @functools.cached_property
     def rankings(self) -> tuple[Ranking, ...]:

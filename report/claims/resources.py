@@ -46,20 +46,17 @@ def infeasible(tables: Tables) -> list[Finding]:
 def _b2_memory(row: MemoryRow, baseline: MemoryRow, where: str) -> Finding:
     """Compare by the set size and by the cgroups' charge; where they contradict each other, nothing is decided."""
     limit_mb = baseline.total_mb + noise_mb(row.initial_mb)
-    charged_mb = row.cgroup_total_mb - baseline.cgroup_total_mb
-    charged_more = charged_mb > noise_mb(row.cgroup_initial_mb)
     n = min(row.n, baseline.n)
     enough = row.initial_from != _B2 and n >= FEWEST  # otherwise there is nothing, or too little, to compare
-    by_size, why = State.UNDECIDED, ""
+    state, why = State.UNDECIDED, ""
     if enough and row.total_high_mb <= limit_mb:
-        by_size = State.HOLDS
+        state = State.HOLDS
     elif enough and row.total_low_mb > limit_mb:
-        by_size = State.DOES_NOT_HOLD
+        state = State.DOES_NOT_HOLD
         grows = row.peak_mb - row.rest_mb > noise_mb(row.rest_mb)
         rest = text.megabytes(row.rest_mb)
         why = f"At rest it has {rest} MB; the rest of its peak it takes while the new cut is built." if grows else ""
-    state = by_size
-    if by_size is not State.UNDECIDED and not math.isnan(charged_mb) and charged_more is (by_size is State.HOLDS):
+    if {state, _by_charge(row, baseline)} == {State.HOLDS, State.DOES_NOT_HOLD}:
         state = State.UNDECIDED
         why = "The processes' set size and what their cgroups are charged with say opposite things."
     ratio = f"{row.total_mb / baseline.total_mb:.2f}{text.TIMES}"
@@ -70,6 +67,13 @@ def _b2_memory(row: MemoryRow, baseline: MemoryRow, where: str) -> Finding:
     figure = f"at most {largest} against at most {against}: {ratio} (n = {n}){_charged(row, baseline)}"
     short = f"{ratio} ({largest}), n = {n}"
     return Finding(f"{row.model}, {row.tier}", state, figure, where, why, short)
+
+
+def _by_charge(row: MemoryRow, baseline: MemoryRow) -> State:
+    more_mb = row.cgroup_total_mb - baseline.cgroup_total_mb
+    if math.isnan(more_mb):
+        return State.UNDECIDED
+    return State.DOES_NOT_HOLD if more_mb > noise_mb(row.cgroup_initial_mb) else State.HOLDS
 
 
 def _charged(row: MemoryRow, baseline: MemoryRow) -> str:

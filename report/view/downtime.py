@@ -9,7 +9,6 @@ from report import text
 from report.cells import MEASURED, cell_summaries
 from report.claims.reasons import longest_parts
 from report.metrics.statistics import median_interval
-from report.noise import machine_spread
 from report.reference import paper
 from report.scope import described
 from report.summaries import downtime_summaries, good, models_of, moved, of, part_summaries, strategies_of
@@ -39,7 +38,6 @@ SIMILAR = 1.25  # up to this factor we do not speak of a difference
 
 def downtime_grid(tables: Tables) -> Grid:
     """Return the table of downtimes by model, strategy and direction, at the reference condition."""
-    machine = machine_spread(tables.at_reference(tables.blocks))
     return Grid(
         "table-downtime",
         "Downtime by strategy and direction, median with 95 % interval over all runs that are ok "
@@ -58,14 +56,13 @@ def downtime_grid(tables: Tables) -> Grid:
             Column("Consists of", "medians"),
         ],
         group_by_first(
-            [(row.model, _row(row, machine)) for row in downtime_summaries(tables.at_reference(tables.downtime))]
+            [(row.model, _row(row, tables.machine)) for row in downtime_summaries(tables.at_reference(tables.downtime))]
         ),
     )
 
 
 def cells_grid(tables: Tables, asked: AskedGrid | None) -> Grid:
     """Return the downtime of every cell of CPU and memory availability, or why it has none."""
-    machine = machine_spread(tables.at_reference(tables.blocks))
     return Grid(
         "table-cells",
         "Downtime by cell of CPU and memory availability; frame rates pooled",
@@ -79,7 +76,9 @@ def cells_grid(tables: Tables, asked: AskedGrid | None) -> Grid:
             numeric("n", "runs"),
             numeric("Not ok", "runs"),
         ],
-        group_by_first([(found.model, _cell_row(found, machine)) for found in cell_summaries(tables.downtime, asked)]),
+        group_by_first(
+            [(found.model, _cell_row(found, tables.machine)) for found in cell_summaries(tables.downtime, asked)]
+        ),
     )
 
 

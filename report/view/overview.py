@@ -112,9 +112,10 @@ def lead(results: Results, tables: Tables) -> str:
 def _ended(runs: pd.DataFrame) -> str:
     """Count the runs by how they ended, ok ones first."""
     counts = Counter(runs["status"].tolist())
-    words = {Status.INFEASIBLE.value: " (a result, too)"}
-    said = [f"{counts.get(status.value, 0):,} {status.value}{words.get(status.value, '')}" for status in Status]
-    return text.listing([one for one in said if not one.startswith("0 ")])
+    words = {Status.INFEASIBLE: " (a result, too)"}
+    return text.listing(
+        [f"{count:,} {status.value}{words.get(status, '')}" for status in Status if (count := counts[status.value])]
+    )
 
 
 def facts(results: Results, tables: Tables) -> list[tuple[str, str]]:

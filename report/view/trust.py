@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from report import text
-from report.noise import machine_spread, noise_summaries
+from report.noise import noise_summaries
 from report.view.grid import Cell, Column, Grid, Group, group_by_first, numeric
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def noise_grid(tables: Tables) -> Grid:
 
 def machine(tables: Tables) -> str:
     """Say how much the machine itself differed from block to block; nothing where too few blocks tell."""
-    spread = machine_spread(tables.at_reference(tables.blocks))
+    spread = tables.machine
     if spread is None:
         return ""
     took = f"{text.duration(spread.shortest_ms)} to {text.duration(spread.longest_ms)}"

@@ -15,7 +15,6 @@ from report import text
 from report.errors import NothingToReport, ReportError
 from report.files import write_whole
 from report.load import load_results
-from report.noise import machine_spread
 from report.tables import build_tables
 from report.watch.errors import HistoryError, NightError
 from report.watch.grids import only, read_grid
@@ -63,7 +62,7 @@ def night(arguments: Namespace) -> int:
 def append(arguments: Namespace) -> int:
     """Append a results folder's summary to the history; its suspects, if any, wait to be measured again."""
     thresholds = load_thresholds(arguments.thresholds)
-    found = _night_in(arguments.results, thresholds)
+    found = summary_of(arguments.results, thresholds)
     history = read_history(arguments.history)
     if any(known.id == found.id for known in history.nights):
         print(f"The night in {arguments.results} is in {arguments.history} already: nothing appended.")
@@ -133,8 +132,7 @@ def compare(arguments: Namespace) -> int:
     sides = [load_results(folder) for folder in (arguments.first, arguments.second)]
     tables = [build_tables(side) for side in sides]
     first, second = (samples(side, made) for side, made in zip(sides, tables, strict=True))
-    spreads = [machine_spread(made.at_reference(made.blocks)) for made in tables]
-    machine = [spread.deviation if spread else 0.0 for spread in spreads]
+    machine = [made.machine.deviation if made.machine else 0.0 for made in tables]
     found = compare_sides(first, second, thresholds, machine)
     if not found.pairs:
         raise NothingToReport(
@@ -186,14 +184,7 @@ def _second(arguments: Namespace, last: Night, judgement: Judgement, thresholds:
             f"The last night has {text.plural(len(judgement.suspects), 'suspect')} to be measured again first: "
             "python -m report.watch check --again FILE writes the config for it. Then name its folder with --results."
         )
-    return second_values(last, _night_in(arguments.results, thresholds), judgement.suspects)
-
-
-def _night_in(results: Path, thresholds: Thresholds) -> Night:
-    try:
-        return summary_of(results, thresholds)
-    except NothingToReport as error:
-        raise NightError(f"The night measured nothing. {error}") from error
+    return second_values(last, summary_of(arguments.results, thresholds), judgement.suspects)
 
 
 def _before_last(history: History) -> tuple[Ledger, Night]:

@@ -121,11 +121,13 @@ def summary_of(results: Path, thresholds: Thresholds) -> Night:
     """Summarise a results folder.
 
     Raises:
-        NothingToReport: it holds no measured block.
-        NightError: its blocks are not of one night.
+        NightError: it holds no measured block, or blocks of more than one night.
     """
-    loaded = load_results(results)
-    return summarise(loaded, build_tables(loaded), thresholds.ok_share)
+    try:
+        loaded = load_results(results)
+        return summarise(loaded, build_tables(loaded), thresholds.ok_share)
+    except NothingToReport as error:
+        raise NightError(f"The night measured nothing. {error}") from error
 
 
 def second_values(night: Night, again: Night, findings: Sequence[Finding]) -> dict[Series, Value]:
@@ -170,10 +172,7 @@ def _measured(
     config = folder / f"{name}.yaml"
     write_whole(config, yaml.safe_dump(dict(grid), sort_keys=False).encode())
     measured(config)
-    try:
-        return summary_of(folder / name, thresholds)
-    except NothingToReport as error:
-        raise NightError(f"The night measured nothing. {error}") from error
+    return summary_of(folder / name, thresholds)
 
 
 def _new_folder(parent: Path) -> Path:

@@ -26,6 +26,9 @@ class Kind(enum.Enum):
     WALL_TIME = "wall time"  # s
 
 
+TIMES = frozenset({Kind.DOWNTIME, Kind.PART, Kind.WALL_TIME})
+
+
 class Series(msgspec.Struct, frozen=True):
     """Names one number that every night measures.
 

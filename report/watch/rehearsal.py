@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from report.watch.judge import decide, judge
 from report.watch.ledger import Ledger
 from report.watch.measures import Sample, with_strategies
-from report.watch.records import Kind, Night, Value, Verdict
+from report.watch.records import TIMES, Kind, Night, Value, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from report.watch.records import Series
     from report.watch.thresholds import Thresholds
 
-_TIMES = frozenset({Kind.DOWNTIME, Kind.PART, Kind.WALL_TIME})
 _NIGHTS_BEFORE_A_CHANGE = 21
 _ONE_VALUE_SPREAD = 0.03  # of a series that a night measures once: its spread cannot be seen
 
@@ -104,7 +103,7 @@ class Rehearsal:
         return {value.series: value for value in self._values(self._samples, factor, change)}
 
     def _values(self, samples: Sequence[Sample], factor: float, change: Change | None) -> tuple[Value, ...]:
-        drawn = (self._drawn(sample, factor if sample.series.kind in _TIMES else 1.0).value() for sample in samples)
+        drawn = (self._drawn(sample, factor if sample.series.kind in TIMES else 1.0).value() for sample in samples)
         values = with_strategies(tuple(value for value in drawn if value is not None), self._offered)
         return values if change is None else tuple(change.made(value) for value in values)
 

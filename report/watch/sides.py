@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from report.watch.baseline import upper_tail
 from report.watch.judge import clear_ones
-from report.watch.records import Kind
+from report.watch.records import TIMES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05  # chance that two folders that are alike differ in anything
 _FEWEST = 2  # values that have a spread
-_TIMES = frozenset({Kind.DOWNTIME, Kind.PART, Kind.WALL_TIME})
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def _pair(first: Sample, second: Sample, relevance: Relevance, machine: Sequence
         raise ValueError(f"{first.series.text} has no value")
     ours, theirs = (_scaled(sample, relevance) for sample in (first, second))
     apart = abs(statistics.fmean(ours) - statistics.fmean(theirs))
-    floors = [max(relevance.floor, one if first.series.kind in _TIMES else 0.0) for one in machine]
+    floors = [max(relevance.floor, one if first.series.kind in TIMES else 0.0) for one in machine]
     varies = sum(floor**2 for floor in floors) + sum(statistics.variance(side) / len(side) for side in (ours, theirs))
     p = 2 * upper_tail(apart / math.sqrt(varies), min(len(ours), len(theirs)) - 1)
     return Pair(first.series, one, other, min(1.0, p), relevance.is_met(other.median, one.median))

@@ -45,7 +45,7 @@ def summarise(results: Results, tables: Tables, ok_share: float) -> Night:
     first = min(blocks, key=lambda block: block.record.started_utc).record
     asked = AskedGrid.from_config(results.config)
     extent = _extent(asked, tables)
-    measured = {block.source: block.record.config_hash for block in blocks}
+    measured = {block_name(block.source): block.record.config_hash for block in blocks}
     return Night(
         id=_identity(blocks),
         started_utc=first.started_utc,
@@ -54,12 +54,12 @@ def summarise(results: Results, tables: Tables, ok_share: float) -> Night:
         protocol=first.protocol_version,
         hosts=class_facts(first),
         environment=environment(first),
-        blocks={block_name(source): config for source, config in measured.items()},
+        blocks=measured,
         runs_asked=extent.asked,
         runs_measured=extent.measured,
         values=measures(results, tables, asked.runs_per_block if asked else 0),
         short=_too_little(extent, ok_share),
-        missing=tuple(block_name(folder) for folder in (asked.folders() if asked else ()) if folder not in measured),
+        missing=tuple(name for name in map(block_name, asked.folders() if asked else ()) if name not in measured),
     )
 
 
