@@ -32,6 +32,7 @@ def lacks(role: Role, host: Host, facts: Facts, *, edge_netem: bool = True, leas
     found: list[Iterable[str]] = [
         _sudo(host, facts),
         _python(role, host, facts),
+        () if role == "device" else _kernel(facts),
         _tools((*tools, "iptables") if needs_delay_line else tools, facts),
         _engine(host, facts) if host.runtime else (),
         _net_admin(host, facts) if role == "edge" or needs_delay_line else (),
@@ -81,6 +82,14 @@ def _python(role: Role, host: Host, facts: Facts) -> Iterator[str]:
             yield (
                 f"`{host.python}` has no {', '.join(missing)}. {mend}, or install: {host.python} -m pip install {names}"
             )
+
+
+def _kernel(facts: Facts) -> Iterator[str]:
+    if facts.proc_children is False:
+        yield (
+            f"Linux {facts.kernel} has no /proc/<pid>/task/<tid>/children, without which the memory of a pipeline's "
+            "processes cannot be read. Boot a kernel with CONFIG_PROC_CHILDREN, as those of the distributions are"
+        )
 
 
 def _distribution(name: str, facts: Facts) -> str:

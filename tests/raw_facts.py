@@ -5,6 +5,7 @@ user root
 uid 0
 kernel 6.18.44-fc-v595
 machine x86_64
+proc_children yes
 distribution "Debian GNU/Linux 12 (bookworm)"
 family debian
 cpus 2
@@ -42,6 +43,7 @@ user pi
 uid 1000
 kernel 6.6.31+rpt-rpi-v8
 machine aarch64
+proc_children no
 distribution "Raspbian GNU/Linux 12 (bookworm)"
 family raspbian
 family debian

@@ -61,6 +61,11 @@ def without(*names: str) -> tuple[str, ...]:
             "has no tensorflow",
             "-m pip install tensorflow",
         ),
+        (
+            {"proc_children": False},
+            "Linux 6.18.44-fc-v595 has no /proc/<pid>/task/<tid>/children",
+            "Boot a kernel with CONFIG_PROC_CHILDREN",
+        ),
         ({"missing_addresses": ("192.0.2.1",)}, "192.0.2.1 is no address of this host", "Set `data_address`"),
         (
             {"busy_ports": tuple(BusyPort("192.0.2.1", port, "nginx (pid 9)") for port in (5602, 5601))},

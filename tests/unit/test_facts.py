@@ -23,6 +23,7 @@ def test_debian():
     assert found.distribution == "Debian GNU/Linux 12 (bookworm)"
     assert (found.cpus, found.cpu_model, found.governor, found.clock_source) == (2, "AMD EPYC", None, "tsc")
     assert (found.memory_mb, found.memory_limit_mb, found.free_page_reporting) == (24105, None, True)
+    assert found.proc_children is True
     assert (found.cgroup, found.netem, found.sudo_works) == ("v1", False, None)
     assert {"CAP_NET_ADMIN", "CAP_SYS_ADMIN"} <= set(found.capabilities)
     assert "CAP_SYS_RESOURCE" not in found.capabilities  # bit 24 of the mask is clear
@@ -40,7 +41,7 @@ def test_raspberry():
     assert found.family == ("raspbian", "debian")
     assert found.cpu_model == "Raspberry Pi 4 Model B Rev 1.4"
     assert (found.governor, found.cgroup, found.netem, found.sudo_works) == ("ondemand", "v2", True, True)
-    assert (found.memory_limit_mb, found.free_page_reporting) == (None, False)
+    assert (found.memory_limit_mb, found.free_page_reporting, found.proc_children) == (None, False, False)
     assert found.busy_ports == (
         BusyPort("192.0.2.7", 5600, "python3 (pid 1234)"),  # it listens on all addresses
         BusyPort("192.0.2.7", 5603, None),  # another user's: ss does not say
