@@ -141,7 +141,7 @@ def _measure_on_hosts(
         ).measure()
         result.seconds.setup += max(0.0, _time_unaccounted(began, result))
         gathering = time.monotonic()
-        fetch_logs(stage.sites, out)
+        fetch_logs(stage.sites, out, next((row.reason for row in result.runs if row.status is Status.FAILED), None))
         result.seconds.controller += time.monotonic() - gathering
     return result, stage.facts
 

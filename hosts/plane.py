@@ -192,7 +192,7 @@ def measure_plane(
                 measurement.measure()
         except AgentError as error:
             status, reason = Status.FAILED, str(error)
-        fetch_logs(stage.sites, out)
+        fetch_logs(stage.sites, out, reason)
     for role, text in session.last_words.items():
         (out / f"{role}-agent-0.log").write_text(text)
     size = int(np.prod(model.input_shape))

@@ -73,7 +73,7 @@ def profile(config: Config, level: Level, stored_path: Path, out: Path) -> Profi
             ),
             lambda step: _say(level, step),
         ).measure()
-        fetch_logs(stage.sites, out)
+        fetch_logs(stage.sites, out, result.reason)
         host_facts = stage.facts
     for name, text in result.agent_logs.items():
         (out / f"{name}.log").write_text(text)

@@ -83,7 +83,7 @@ def soak(asked: Soak, out: Path) -> SoakRecord:
         hot = {point.index: point.name for point in model.points if point.index in asked.points}
         session = SoakSession(config, inventory, stage.sites, asked.block, shape, keep_answers=True, hot=hot)
         soaked = run(session, asked)
-        fetch_logs(stage.sites, out)
+        fetch_logs(stage.sites, out, soaked.reason)
     for role, text in session.last_words.items():
         (out / f"{role}-agent-0.log").write_text(text)
     record = _record(asked, soaked, stage, began_utc, time.monotonic() - began)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from hosts.deploy import deploy_tree, deploy_workers
-from hosts.errors import RemoteError
+from hosts.errors import HostsError, RemoteError
 from hosts.facts import gather
 from hosts.inventory import ROLES
 from hosts.lease import lease
@@ -86,12 +86,26 @@ def _gather(inventory: Inventory, connections: Mapping[str, Connection]) -> dict
         return {role: msgspec.to_builtins(facts) for role, facts in zip(ROLES, found, strict=True)}
 
 
-def fetch_logs(sites: Mapping[str, Site], out: Path) -> None:
+def fetch_logs(sites: Mapping[str, Site], out: Path, broken: str | None = None) -> None:
     """Fetch what the hosts logged and remove it there.
 
+    Args:
+        sites: the hosts.
+        out: where the logs go.
+        broken: why the job broke down, where it did. That a host no longer answers is often only what followed.
+
     Raises:
-        RemoteError: logs could not be read. A record without its logs would be worth nothing: there is none then.
+        HostsError: logs could not be read. A record without its logs would be worth nothing: there is none then.
     """
+    try:
+        _fetch_logs(sites, out)
+    except HostsError as error:
+        if broken is None:
+            raise
+        raise RemoteError(f"{broken}. After that {error}") from error
+
+
+def _fetch_logs(sites: Mapping[str, Site], out: Path) -> None:
     for site in sites.values():
         as_root = ["sudo", "-n"] if site.host.sudo else []
         packed = site.connection.run([*as_root, "tar", "-C", site.log_folder, "-cf", "-", "."])
