@@ -43,6 +43,8 @@ class MovingRange:
     def text(self) -> str:
         """How to print the range."""
         low, high = text.digits(self.from_ratio), text.digits(self.to_ratio)
+        if self.from_the_end and self.to_the_end:
+            return f"any number from {low} to {high} (no other was tried)"
         return f"{'at most ' if self.from_the_end else ''}{low} to {'at least ' if self.to_the_end else ''}{high}"
 
 

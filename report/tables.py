@@ -68,7 +68,7 @@ class Tables:
 
     @functools.cached_property
     def machine(self) -> MachineSpread | None:
-        """How much the machine differed over the blocks at the reference conditions; None where too few tell."""
+        """How much the machine differed over the blocks at the reference condition; None where too few tell."""
         return machine_spread(self.at_reference(self.blocks))
 
     @functools.cached_property

@@ -18,7 +18,7 @@ import msgspec
 
 from workers.records import ClockOffset, Status
 
-BENCH_VERSION = 1  # of these structs and of what `report` makes of them
+BENCH_VERSION = 2  # of these structs and of what `report` makes of them
 
 
 class BenchRun(msgspec.Struct, frozen=True):

@@ -87,6 +87,8 @@ def _where_best(tables: Tables, ranking: Ranking, paper: CutPoint) -> str:
 def _range(found: tuple[float, float], ends: tuple[float, float]) -> str:
     """Name a range of ratios; where it reaches an end of the sweep, it may go on beyond."""
     low, high = map(text.digits, found)
+    if found == ends:
+        return f"any number from {low} to {high} (no other was tried)"
     if found[0] == ends[0]:
         return f"at most {high}"
     return f"at least {low}" if found[1] == ends[1] else f"between {low} and {high}"

@@ -15,11 +15,12 @@ from report import text
 from report.errors import NothingToReport, ReportError
 from report.files import write_whole
 from report.load import load_results
+from report.noise import FEWEST_BLOCKS
 from report.tables import build_tables
 from report.watch.errors import HistoryError, NightError
 from report.watch.grids import only, read_grid
 from report.watch.history import append_records, read_history
-from report.watch.judge import decide, fails, judge, undecided
+from report.watch.judge import decide, fails, judge, owed, undecided
 from report.watch.ledger import Ledger, Mark
 from report.watch.measures import samples, strategy_of
 from report.watch.night import Places, blocks_again, enter, measure, run_night, second_values, summary_of
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from report.watch.history import History
-    from report.watch.judge import Judgement
-    from report.watch.records import Verdict
+    from report.watch.records import Finding, Series, Value, Verdict
     from report.watch.thresholds import Thresholds
 
 FINE, ALARM, UNUSABLE, TOO_LITTLE, BUSY = range(5)
@@ -81,7 +81,7 @@ def check(arguments: Namespace) -> int:
     print(summary(last, judgement, verdict, notes_on(ledger, last, history.left_out)))
     if verdict.open and arguments.again is not None:
         grid = only(
-            read_grid(arguments.config), blocks_again(last, judgement.suspects), arguments.again.with_suffix("")
+            read_grid(arguments.config), blocks_again(last, owed(last, verdict)), arguments.again.with_suffix("")
         )
         write_whole(arguments.again, yaml.safe_dump(grid, sort_keys=False).encode())
         print(f"Measure the suspects again: make reproduce CONFIG={arguments.again}")
@@ -92,11 +92,11 @@ def confirm(arguments: Namespace) -> int:
     """Append the verdict on the last night, given the second measurement of its suspects."""
     thresholds, history = load_thresholds(arguments.thresholds), read_history(arguments.history)
     ledger, last = _before_last(history)
-    known = history.verdict_on(last)
-    if known is not None and not known.open:
-        raise HistoryError(f"The last night ({last.started_utc}) has its verdict already: there is nothing to confirm.")
     judgement = judge(ledger, last, thresholds)
-    verdict = decide(ledger, last, judgement, _second(arguments, last, judgement, thresholds), thresholds)
+    known = history.verdict_on(last) or undecided(last, judgement)
+    if not known.open:
+        raise HistoryError(f"The last night ({last.started_utc}) has its verdict already: there is nothing to confirm.")
+    verdict = decide(ledger, last, known, _second(arguments, last, owed(last, known), thresholds), thresholds)
     append_records(arguments.history, verdict)
     print(summary(last, judgement, verdict, notes_on(ledger, last, history.left_out)))
     return _status(last, verdict)
@@ -132,15 +132,17 @@ def compare(arguments: Namespace) -> int:
     sides = [load_results(folder) for folder in (arguments.first, arguments.second)]
     tables = [build_tables(side) for side in sides]
     first, second = (samples(side, made) for side, made in zip(sides, tables, strict=True))
-    machine = [made.machine.deviation if made.machine else 0.0 for made in tables]
-    found = compare_sides(first, second, thresholds, machine)
+    machine = [made.machine.deviation if made.machine else None for made in tables]
+    found = compare_sides(first, second, thresholds, [deviation or 0.0 for deviation in machine])
     if not found.pairs:
         raise NothingToReport(
             f"{arguments.first} and {arguments.second} have no series in common: there is nothing to compare. "
             "Name two results of the same models and strategies."
         )
     print(comparison(found, *(side.distinct[0].record for side in sides)))
-    print(f"\nFrom block to block the machine differed by {text.listing([text.percent(one) for one in machine])}.")
+    unknown = f"nobody knows how much (it takes {FEWEST_BLOCKS} blocks to tell)"
+    said = [unknown if one is None else text.percent(one) for one in machine]
+    print(f"\nFrom block to block the machine differed by {text.listing(said)}.")
     return ALARM if found.differing else FINE
 
 
@@ -176,15 +178,15 @@ def _found(nights: Sequence[int | None], patience: int) -> str:
     return f"of {len(nights)}: " + ", ".join([*said, *([f"{missed} not within {patience}"] if missed else [])])
 
 
-def _second(arguments: Namespace, last: Night, judgement: Judgement, thresholds: Thresholds) -> Any:
-    if not judgement.suspects:
-        return {}
+def _second(
+    arguments: Namespace, last: Night, suspects: Sequence[Finding], thresholds: Thresholds
+) -> dict[Series, Value]:
     if arguments.results is None:
         raise NightError(
-            f"The last night has {text.plural(len(judgement.suspects), 'suspect')} to be measured again first: "
+            f"The last night has {text.plural(len(suspects), 'suspect')} to be measured again first: "
             "python -m report.watch check --again FILE writes the config for it. Then name its folder with --results."
         )
-    return second_values(last, summary_of(arguments.results, thresholds), judgement.suspects)
+    return second_values(last, summary_of(arguments.results, thresholds), suspects)
 
 
 def _before_last(history: History) -> tuple[Ledger, Night]:

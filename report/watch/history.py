@@ -31,7 +31,7 @@ class History:
     def verdict_on(self, night: Night) -> Verdict | None:
         """Return the last verdict on a night, which is the one that counts; None where there is none."""
         verdicts = (record for record in reversed(self.records) if isinstance(record, Verdict))
-        return next((verdict for verdict in verdicts if verdict.night == night.id), None)
+        return next((verdict for verdict in verdicts if verdict.night == night.id), night.verdict)
 
 
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
@@ -72,7 +72,7 @@ def read_history(path: Path) -> History:
 def append_records(path: Path, *records: Record) -> None:
     """Append records, a line each, in one write and wait until the disk has them.
 
-    A torn last line is ended first, so that these stand on their own.
+    A torn last line is ended first, so that these stand on their own. What cannot be written whole leaves nothing.
 
     Raises:
         HistoryError: it cannot be written.
@@ -84,13 +84,22 @@ def append_records(path: Path, *records: Record) -> None:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_torn(file.fileno()):
                 lines = b"\n" + lines
-            if file.write(lines) != len(lines):
-                raise HistoryError(f"The disk of {path} is full: a record was cut short. Make room and append again.")
-            os.fsync(file.fileno())
+            _write_whole(file.fileno(), lines)
     except OSError as error:
         raise HistoryError(
             f"The history {path} cannot be written: {error.strerror}. Make room there or name another with --history."
         ) from error
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    size = os.fstat(descriptor).st_size
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]  # a disk that fills up takes a part first, and refuses the rest
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
 
 
 class _LeftOutError(Exception):

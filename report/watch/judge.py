@@ -76,15 +76,22 @@ def undecided(night: Night, judgement: Judgement) -> Verdict:
 
 def fails(night: Night, verdict: Verdict) -> bool:
     """Say whether a night has an alarm, or a suspect that could have been measured again and was not."""
-    owed = any(finding.series.blocks(night.blocks) for finding in verdict.waiting)
-    return bool(verdict.alarms or verdict.standing or owed)
+    return bool(verdict.alarms or verdict.standing or owed(night, verdict))
+
+
+def owed(night: Night, verdict: Verdict) -> tuple[Finding, ...]:
+    """Return the suspects that wait and can be measured again."""
+    return tuple(finding for finding in verdict.waiting if finding.series.blocks(night.blocks))
 
 
 def decide(
-    ledger: Ledger, night: Night, judgement: Judgement, again: Mapping[Series, Value], thresholds: Thresholds
+    ledger: Ledger, night: Night, verdict: Verdict, again: Mapping[Series, Value], thresholds: Thresholds
 ) -> Verdict:
-    """Return the verdict, given what the suspects' second measurement found; one that it lacks waits another night."""
-    suspects = {finding.series: finding for finding in judgement.suspects}
+    """Return what becomes of an open verdict by its suspects' second measurement; one that it lacks goes on waiting.
+
+    The suspects are those that the verdict names, whatever the thresholds are by now.
+    """
+    suspects = {finding.series: finding for finding in owed(night, verdict)}
     seconds = compare(ledger, night, [again[series] for series in suspects if series in again], thresholds)
     p_values = [row.p_of_night if row.is_same_way(suspects[row.value.series]) else 1.0 for row in seconds]
     borne_out = _relevant(_clear(seconds, p_values, thresholds.alarms_per_recheck))
@@ -94,11 +101,11 @@ def decide(
     alarms = tuple(measured[row.value.series] for row in borne_out)
     return Verdict(
         night.id,
-        alarms=alarms + judgement.borne_out,
-        standing=judgement.standing,
+        alarms=alarms + verdict.alarms,
+        standing=verdict.standing,
         refuted=tuple(finding for finding in measured.values() if finding not in alarms),
-        waiting=(*(found for found in judgement.suspects if found.series not in measured), *judgement.waiting),
-        better=judgement.better,
+        waiting=tuple(finding for finding in verdict.waiting if finding.series not in measured),
+        better=verdict.better,
     )
 
 

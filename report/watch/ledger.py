@@ -74,6 +74,8 @@ class Ledger:
             seen = self._seen[value.series, likeness.of(value.series)]
             seen.append(Seen(night, value, seen[-1].level if seen else 0))
             self._latest[value.series] = seen
+        if night.verdict is not None:
+            self._add_verdict(night.verdict)
 
     def _add_verdict(self, verdict: Verdict) -> None:
         marked: tuple[tuple[Mark, tuple[Finding, ...]], ...] = (

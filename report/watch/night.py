@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 import yaml
 
 from report import text
@@ -18,7 +19,7 @@ from report.tables import build_tables
 from report.watch.errors import NightError, StepFailed
 from report.watch.grids import only, read_grid, whole
 from report.watch.history import append_records, read_history
-from report.watch.judge import decide, judge, undecided
+from report.watch.judge import decide, judge, owed, undecided
 from report.watch.ledger import Ledger
 from report.watch.lock import one_night
 from report.watch.summary import summarise
@@ -86,8 +87,8 @@ def run_night(places: Places, measured: Callable[[Path], None]) -> tuple[Night, 
         judgement, verdict = enter(places.history, ledger, night, thresholds)
         try:
             if verdict.open:
-                again = _again(folder, grid, night, judgement.suspects, measured, thresholds)
-                verdict = decide(ledger, night, judgement, again, thresholds)
+                again = _again(folder, grid, night, owed(night, verdict), measured, thresholds)
+                verdict = decide(ledger, night, verdict, again, thresholds)
                 append_records(places.history, verdict)
         finally:
             notes = notes_on(ledger, night, history.left_out)
@@ -97,7 +98,7 @@ def run_night(places: Places, measured: Callable[[Path], None]) -> tuple[Night, 
 
 
 def enter(history: Path, ledger: Ledger, night: Night, thresholds: Thresholds) -> tuple[Judgement, Verdict]:
-    """Append a night and, in the same write, its verdict as it stands before anything is measured again.
+    """Append a night with its verdict as it stands before anything is measured again.
 
     Args:
         history: the file.
@@ -113,7 +114,7 @@ def enter(history: Path, ledger: Ledger, night: Night, thresholds: Thresholds) -
         raise NightError(night.short)
     judgement = judge(ledger, night, thresholds)
     verdict = undecided(night, judgement)
-    append_records(history, night, verdict)
+    append_records(history, msgspec.structs.replace(night, verdict=verdict))
     return judgement, verdict
 
 

@@ -1,7 +1,7 @@
 """What the history holds: a line of JSON a record, appended, never changed.
 
-A `Night` is what a grid measured. Its `Verdict` follows when it was judged and its suspects were measured again. An
-`Acceptance` says that somebody takes an alarm's level for the new normal one.
+A `Night` is what a grid measured, with the verdict on it as it stood then. Another `Verdict` follows when its suspects
+were measured again. An `Acceptance` says that somebody takes an alarm's level for the new normal one.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Night(msgspec.Struct, frozen=True, tag="night", tag_field="record"):
 
     `hosts` are the facts that make its class of hosts, `environment` those that an update may change. `blocks` maps
     each block that was measured to the hash of its config, `missing` are those that were not. `short` says why it
-    measured too little: such a night is neither judged nor compared with.
+    measured too little: such a night is neither judged nor compared with. `verdict` is in the same record, so that no
+    kill and no full disk parts them: a night whose suspects wait is never a baseline.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Night(msgspec.Struct, frozen=True, tag="night", tag_field="record"):
     values: tuple[Value, ...]
     short: str | None = None
     missing: tuple[str, ...] = ()
+    verdict: Verdict | None = None
     schema: int = HISTORY_SCHEMA
 
 

@@ -13,7 +13,7 @@ import statistics
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from report.watch.judge import decide, judge
+from report.watch.judge import decide, judge, owed, undecided
 from report.watch.ledger import Ledger
 from report.watch.measures import Sample, with_strategies
 from report.watch.records import TIMES, Kind, Night, Value, Verdict
@@ -85,10 +85,9 @@ class Rehearsal:
         """Make a night up, judge it, measure its suspects again in the same night, and return the verdict."""
         factor = math.exp(self._random.gauss(0, self._shared))
         night = self._night(self._values(self._samples, factor, change))
-        judgement = judge(self.ledger, night, self._thresholds)
-        verdict = decide(
-            self.ledger, night, judgement, self._again(judgement.suspects, factor, change), self._thresholds
-        )
+        entered = undecided(night, judge(self.ledger, night, self._thresholds))
+        again = self._again(owed(night, entered), factor, change)
+        verdict = decide(self.ledger, night, entered, again, self._thresholds)
         self.ledger.add(night)
         self.ledger.add(verdict)
         return verdict

@@ -35,7 +35,7 @@ def summarise(results: Results, tables: Tables, ok_share: float) -> Night:
 
     Raises:
         NothingToReport: no block can be read.
-        NightError: its blocks are of several commits, protocols or classes of hosts.
+        NightError: its blocks are of several commits, protocols or classes of hosts, or nobody knows what was asked.
     """
     blocks = results.distinct
     if not blocks:
@@ -44,6 +44,11 @@ def summarise(results: Results, tables: Tables, ok_share: float) -> Night:
     _check_single(results)
     first = min(blocks, key=lambda block: block.record.started_utc).record
     asked = AskedGrid.from_config(results.config)
+    if asked is None:
+        raise NightError(
+            f"{results.root}/config.json is missing or says of no grid: what was asked for, and so what was not "
+            "measured, is unknown. Copy it from where the night was measured."
+        )
     extent = _extent(asked, tables)
     measured = {block_name(block.source): block.record.config_hash for block in blocks}
     return Night(
@@ -57,9 +62,9 @@ def summarise(results: Results, tables: Tables, ok_share: float) -> Night:
         blocks=measured,
         runs_asked=extent.asked,
         runs_measured=extent.measured,
-        values=measures(results, tables, asked.runs_per_block if asked else 0),
+        values=measures(results, tables, asked.runs_per_block),
         short=_too_little(extent, ok_share),
-        missing=tuple(name for name in map(block_name, asked.folders() if asked else ()) if name not in measured),
+        missing=tuple(name for name in map(block_name, asked.folders()) if name not in measured),
     )
 
 
@@ -77,10 +82,10 @@ def _check_single(results: Results) -> None:
             )
 
 
-def _extent(asked: AskedGrid | None, tables: Tables) -> Extent:
+def _extent(asked: AskedGrid, tables: Tables) -> Extent:
     statuses = tables.downtime["status"].tolist()
     measured = sum(Status(status) in _MEASURED for status in statuses)
-    return Extent(len(asked.folders()) * asked.runs_per_block if asked else len(statuses), measured)
+    return Extent(len(asked.folders()) * asked.runs_per_block, measured)
 
 
 def _too_little(extent: Extent, ok_share: float) -> str | None:

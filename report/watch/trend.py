@@ -13,7 +13,7 @@ from report.files import write_whole
 from report.watch.errors import HistoryError
 from report.watch.ledger import Ledger
 from report.watch.likeness import host_class
-from report.watch.records import GRID, Kind, Verdict
+from report.watch.records import GRID, Kind
 from report.watch.spark import HEIGHT, WIDTH, Spark, spark
 from report.watch.words import amount, change, headline, short
 
@@ -75,7 +75,6 @@ def render(history: History, thresholds: Thresholds) -> str:
     if not nights:
         raise HistoryError("The history holds no night yet: there is no trend. Append one first: make nightly")
     ledger = Ledger(history.records)
-    verdicts = {record.night: record for record in history.records if isinstance(record, Verdict)}
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         undefined=StrictUndefined,
@@ -84,10 +83,10 @@ def render(history: History, thresholds: Thresholds) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("trend.html.j2").render(
-        headline=headline(nights[-1], verdicts.get(nights[-1].id)),
+        headline=headline(nights[-1], history.verdict_on(nights[-1])),
         facts=_facts(nights),
         left_out=history.left_out,
-        alarms=_rows(nights, verdicts),
+        alarms=_rows(history),
         sections=_sections(ledger, thresholds),
         width=WIDTH,
         height=HEIGHT,
@@ -107,7 +106,7 @@ def _facts(nights: list[Night]) -> list[tuple[str, str]]:
     ]
 
 
-def _rows(nights: list[Night], verdicts: dict[str, Verdict]) -> list[dict[str, Any]]:
+def _rows(history: History) -> list[dict[str, Any]]:
     """Return a row for each alarm there has been, the newest first."""
     return [
         {
@@ -120,8 +119,10 @@ def _rows(nights: list[Night], verdicts: dict[str, Verdict]) -> list[dict[str, A
             "since": short(finding.since),
             "last_good": short(finding.last_good),
         }
-        for night in reversed(nights)
-        for finding in (verdicts[night.id].alarms if night.id in verdicts else ())
+        for night in reversed(history.nights)
+        for verdict in (history.verdict_on(night),)
+        if verdict is not None
+        for finding in verdict.alarms
     ]
 
 

@@ -111,6 +111,7 @@ def test_the_answer_says_whether_the_point_moves_and_where_before_anything_else(
         ((False, False), "1.99 to 15.8"),
         ((True, False), "at most 1.99 to 15.8"),
         ((False, True), "1.99 to at least 15.8"),
+        ((True, True), "any number from 1.99 to 15.8 (no other was tried)"),
     ],
 )
 def test_a_range_that_the_sweep_cuts_off_says_so(ends, said):
@@ -173,6 +174,14 @@ def test_where_the_papers_point_is_best_up_to_the_sweeps_end_there_is_no_bound(t
     cut = replace(tables, ratio_sweep=sweep[sweep["from_ratio"] < 4.0])
     fast, _ = map(plain, against_paper(cut))
     assert "It would be the best where the edge took at least 3.88 times as long as the cloud." in fast
+
+
+def test_a_point_that_is_best_at_every_ratio_tried_has_no_bound_at_all(tmp_path):
+    tables = tables_of(tmp_path, ProfileSpec(named(edge=1)))
+    sweep = tables.ratio_sweep
+    cut = replace(tables, ratio_sweep=sweep[sweep["fast_index"] == 2])
+    fast, _ = map(plain, against_paper(cut))
+    assert re.search(r"the edge took any number from \S+ to \S+ \(no other was tried\) times as long", fast)
 
 
 def test_a_point_that_no_ratio_makes_the_best_is_said(tmp_path):

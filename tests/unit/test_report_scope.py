@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import msgspec
 import pandas as pd
@@ -14,7 +15,7 @@ from report.asked import AskedGrid
 from report.cells import cell_summaries
 from report.load import load_results
 from report.metrics.statistics import Interval
-from report.noise import machine_spread, noise_summaries
+from report.noise import noise_summaries
 from report.scope import Cell, at_reference, condition, described, pooled, references
 from report.tables import build_tables
 from report.view.conditions import flagged_grid
@@ -213,13 +214,24 @@ def test_how_much_the_machine_differs_is_told_from_what_every_block_begins_with(
         launching(tmp_path, strategy, factor)
     launching(tmp_path, "switch-b1", 3.0, cpu_pct=50)  # not at the reference condition
     tables = tables_of(tmp_path)
-    spread = machine_spread(tables.at_reference(tables.blocks))
+    spread = tables.machine
     assert (spread.blocks, spread.shortest_ms, spread.longest_ms) == (3, pytest.approx(400 / 1.1), pytest.approx(440))
     assert spread.deviation == pytest.approx(math.log(1.1))  # of -ln 1.1, 0 and ln 1.1
     apart = 1.1 ** (1.96 * 2**0.5)
     assert spread.between_sessions == pytest.approx(apart - 1)
     assert spread.another_session(Interval(5, 4, 6, 8, 0.96)) == (pytest.approx(4 / apart), pytest.approx(6 * apart))
     assert "took 364 ms to 440 ms on the edge over 3 blocks" in machine(tables).replace("\xa0", " ")
+
+
+def test_blocks_of_another_availability_and_copies_do_not_tell_how_much_the_machine_differs(tmp_path):
+    for strategy, factor in (("pause-resume", 1.0), ("switch-a1", 1.1), ("switch-b1", 1.0 / 1.1)):
+        launching(tmp_path, strategy, factor)
+    for strategy in ("pause-resume", "switch-a1"):  # the reference of a model that was not measured at 100 %
+        launching(tmp_path, strategy, 3.0, model="mobilenetv2", cpu_pct=50)
+    home = tmp_path / "runs/vgg19/pause-resume/cpu100-mem100"
+    shutil.copytree(home, home.with_name("copy-of-cpu100-mem100"))
+    spread = tables_of(tmp_path).machine
+    assert (spread.blocks, spread.deviation) == (3, pytest.approx(math.log(1.1)))
 
 
 def test_too_few_blocks_do_not_tell_how_much_the_machine_differs(tmp_path):

@@ -54,6 +54,33 @@ def test_a_record_whose_newline_alone_is_missing_counts(path):
     assert read_history(path).records == (NIGHTS[0], NIGHTS[1])
 
 
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from report.watch.errors import HistoryError
+from report.watch.history import append_records
+from report.watch.records import Acceptance
+path = Path(sys.argv[1])
+size = path.stat().st_size + int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+try:
+    append_records(path, Acceptance("now", "x" * 500))
+except HistoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 1, 300])
+def test_a_disk_that_fills_up_leaves_what_was_there(path, room):
+    append_records(path, NIGHTS[0])
+    before = path.read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path), str(room)], capture_output=True, text=True, check=True
+    )
+    assert "cannot be written: File too large. Make room there" in done.stdout
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("garbage", [b"\xff\xfe\n", b"[]\n", b'{"schema": 1, "record": "moon"}\n', b'"night"\n'])
 def test_garbage_is_left_out_and_said(path, garbage):
     append_records(path, NIGHTS[0])

@@ -47,9 +47,9 @@ class Watch:
         found = night(self.number, {self.series: median}, **changed)
         judgement = judge(self.ledger, found, THRESHOLDS)
         seconds = {} if again is None else {self.series: Value(self.series, again, 6)}
-        verdict = decide(self.ledger, found, judgement, seconds, THRESHOLDS)
-        self.ledger.add(found)
-        self.ledger.add(undecided(found, judgement))  # as the history has them
+        entered = undecided(found, judgement)
+        verdict = decide(self.ledger, found, entered, seconds, THRESHOLDS)
+        self.ledger.add(msgspec.structs.replace(found, verdict=entered))  # as the history has them
         if judgement.suspects:
             self.ledger.add(verdict)
         return verdict
@@ -235,8 +235,9 @@ def test_what_is_better_counts_once_though_an_open_verdict_came_first():
     ledger = Ledger(night(number, {DOWNTIME: value, DROPS: 1.0}) for number, value in enumerate(STEADY, start=1))
     for number in (NEXT, NEXT + 1):
         found = night(number, {DOWNTIME: 70.0, DROPS: 20.0})
-        judgement = judge(ledger, found, THRESHOLDS)
-        for record in (found, undecided(found, judgement), decide(ledger, found, judgement, {}, THRESHOLDS)):
+        entered = undecided(found, judge(ledger, found, THRESHOLDS))
+        final = decide(ledger, found, entered, {}, THRESHOLDS)
+        for record in (msgspec.structs.replace(found, verdict=entered), final):
             ledger.add(record)
     assert [one.mark for one in ledger.series[DOWNTIME][len(STEADY) :]] == [Mark.PLAIN, Mark.PLAIN]
 
@@ -244,10 +245,10 @@ def test_what_is_better_counts_once_though_an_open_verdict_came_first():
 def test_a_night_fails_while_a_suspect_that_can_be_measured_again_was_not():
     ledger = ledger_of()
     found = night(NEXT, {DOWNTIME: 130.0})
-    judgement = judge(ledger, found, THRESHOLDS)
-    assert fails(found, undecided(found, judgement))
-    assert fails(found, decide(ledger, found, judgement, {}, THRESHOLDS))
-    refuted = decide(ledger, found, judgement, {DOWNTIME: Value(DOWNTIME, 100.0, 6)}, THRESHOLDS)
+    entered = undecided(found, judge(ledger, found, THRESHOLDS))
+    assert fails(found, entered)
+    assert fails(found, decide(ledger, found, entered, {}, THRESHOLDS))
+    refuted = decide(ledger, found, entered, {DOWNTIME: Value(DOWNTIME, 100.0, 6)}, THRESHOLDS)
     assert not fails(found, refuted)
     grid = night(NEXT, {WALL: 130.0})
     assert not fails(grid, undecided(grid, judge(ledger_of(WALL), grid, THRESHOLDS)))

@@ -16,7 +16,6 @@ from report.watch import commands, night
 from report.watch.__main__ import main
 from report.watch.history import append_records, read_history
 from report.watch.lock import one_night
-from report.watch.records import Night, Verdict
 from tests.synthetic import RunSpec, write_block
 from workers.records import Status
 
@@ -109,12 +108,16 @@ class Place:
     def said(self):
         return self.summary.read_text().replace("\xa0", " ").split("\n## ")[-1].removeprefix("## ")
 
-    def last(self, kind):
-        return [record for record in read_history(self.history).records if isinstance(record, kind)][-1]
+    def last(self):
+        return read_history(self.history).nights[-1]
+
+    def verdict(self):
+        history = read_history(self.history)
+        return history.verdict_on(history.nights[-1])
 
     def like_nights(self, count=8):
         """Give the history some nights like its only one, each number of them a little different."""
-        first = self.last(Night)
+        first = msgspec.structs.replace(self.last(), verdict=None)
         for number in range(count):
             values = tuple(
                 msgspec.structs.replace(value, median=value.median * self.testbed.random.gauss(1, 0.01))
@@ -145,7 +148,7 @@ def test_the_first_night_is_learned(place):
     assert place.night() == 0
     assert "nothing got worse" in place.said()
     assert "The history begins with this night." in place.said()
-    assert place.last(Verdict).night == place.last(Night).id
+    assert place.verdict().night == place.last().id
     folder = place.history.with_name("latest")
     assert sorted(path.name for path in folder.iterdir()) == ["grid", "grid.yaml", "summary.md", "trend.html"]
 
@@ -162,7 +165,7 @@ def test_a_slower_strategy_is_measured_again_alone_and_alarms(watched):
     watched.testbed.measured.clear()
     assert watched.night() == 1
     assert {folder.split("/")[1] for folder in watched.testbed.measured[1]} == {SLOW}
-    verdict = watched.last(Verdict)
+    verdict = watched.verdict()
     assert {alarm.series.of for alarm in verdict.alarms} >= {SLOW, "vgg19/switch-b2/cpu50-mem100"}
     assert all("pause-resume" not in alarm.series.of for alarm in verdict.alarms)
     assert all(alarm.since == COMMIT and alarm.last_good == "7" * 40 for alarm in verdict.alarms)
@@ -178,7 +181,7 @@ def test_a_noisy_neighbour_of_one_night_does_not_alarm(watched):
     watched.testbed.again_slower = {}
     assert watched.night() == 0
     assert "Refuted" in watched.said()
-    assert watched.last(Verdict).refuted
+    assert watched.verdict().refuted
 
 
 def test_an_alarm_stands_until_it_is_accepted(watched, capsys):
@@ -209,7 +212,7 @@ def test_a_night_that_measured_too_little_fails_and_is_no_baseline(watched, caps
     watched.testbed.leave_out = (SLOW,)
     assert watched.night() == 3
     assert "12 of 24 runs gave a result" in capsys.readouterr().err
-    assert watched.last(Night).short
+    assert watched.last().short
     watched.testbed.leave_out = ()
     assert watched.night() == 0
 
@@ -237,9 +240,9 @@ def test_suspects_that_are_never_measured_again_never_become_the_baseline(watche
         patched.setattr(commands, "measure", once)
         assert [watched.night() for _ in range(7)] == [3] * 7
     assert "waiting suspects" in watched.said() or "measured nothing" in watched.said()
-    assert watched.last(Verdict).open
+    assert watched.verdict().open
     assert watched.night() == 1
-    assert {alarm.last_good for alarm in watched.last(Verdict).alarms} == {"7" * 40}
+    assert {alarm.last_good for alarm in watched.verdict().alarms} == {"7" * 40}
 
 
 def test_a_night_that_is_killed_before_its_suspects_are_measured_again_is_no_baseline(watched, monkeypatch):
@@ -262,7 +265,7 @@ def test_a_block_that_fails_altogether_alarms_every_night(watched):
     watched.content_with(ok_share=0.5)
     watched.testbed.broken = ("vgg19/switch-b2/cpu50-mem100",)
     assert [watched.night() for _ in range(4)] == [1] * 4
-    (alarm,) = watched.last(Verdict).standing
+    (alarm,) = watched.verdict().standing
     assert alarm.series.text == "vgg19/switch-b2/cpu50-mem100, runs not ok"
     assert alarm.value == 100
 
@@ -317,11 +320,11 @@ def test_a_torn_line_is_said_and_harms_no_other_night(watched):
         file.write(b'{"record":"night","id":"torn')
     watched.testbed.slower = {SLOW: 1.3}
     assert watched.night() == 1
-    assert "history.jsonl, line 11 is damaged" in watched.said()
+    assert "history.jsonl, line 10 is damaged" in watched.said()
 
 
 def test_a_history_of_newer_code_is_refused_before_anything_is_measured(watched, capsys):
-    append_records(watched.history, msgspec.structs.replace(watched.last(Night), schema=99))
+    append_records(watched.history, msgspec.structs.replace(watched.last(), schema=99))
     watched.testbed.measured.clear()
     assert watched.night() == 2
     assert watched.testbed.measured == []
@@ -364,6 +367,53 @@ def test_the_steps_by_hand_come_to_the_same(watched, capsys):
     assert "Alarms: worse" in capsys.readouterr().out
     assert main(["confirm", *history, "--results", str(watched.folder / "again")]) == 2
     assert main(["check", *history]) == 1
+
+
+def test_a_night_whose_record_is_cut_short_is_not_there_and_can_be_appended_again(watched):
+    before = len(watched.history.read_bytes())
+    history, _ = appended_by_hand(watched)
+    watched.testbed.slower = {}
+    after = watched.history.read_bytes()
+    for length in (before + 1, (before + len(after)) // 2, len(after) - 2):
+        watched.history.write_bytes(after[:length])
+        assert main(["check", *history]) == 0  # of the night before
+        assert main(["append", *history, "--results", str(watched.folder / "by-hand")]) == 0
+        assert main(["check", *history]) == 1
+
+
+def test_suspects_are_those_of_the_night_whatever_the_thresholds_are_by_now(watched, capsys):
+    history, grid = appended_by_hand(watched)
+    lax = yaml.safe_load(Path("config/watch/thresholds.yaml").read_text())
+    lax["kinds"] = {kind: dict.fromkeys(relevance, 1000) for kind, relevance in lax["kinds"].items()}
+    watched.thresholds = watched.folder / "lax.yaml"
+    watched.thresholds.write_text(yaml.safe_dump(lax))
+    by_lax = [*history, "--thresholds", str(watched.thresholds)]
+    again = watched.folder / "again.yaml"
+    assert main(["check", *by_lax, "--config", str(grid), "--again", str(again)]) == 1
+    assert list(yaml.safe_load(again.read_text())["strategies"]) == [SLOW]
+    assert main(["confirm", *by_lax]) == 3
+    watched.testbed(again)
+    assert main(["confirm", *by_lax, "--results", str(watched.folder / "again")]) == 0
+    assert "Refuted" in capsys.readouterr().out
+
+
+def test_what_is_accepted_while_a_verdict_is_open_stays_accepted(watched):
+    watched.testbed.slower = {SLOW: 1.3}
+    assert watched.night() == 1
+    history, grid = appended_by_hand(watched)  # a second slow night, in which other series of it are suspects still
+    watched.testbed.slower = {SLOW: 1.3, "pause-resume": 1.3}
+    grid.write_text(yaml.safe_dump(GRID | {"results": str(watched.folder / "third")}))
+    watched.testbed.nights += 1
+    watched.testbed(grid)
+    assert main(["append", *history, "--results", str(watched.folder / "third")]) == 0
+    again = watched.folder / "again.yaml"
+    assert main(["check", *history, "--config", str(grid), "--again", str(again)]) == 1
+    assert main(["accept", *history, "--note", "the new decoder", "--only", SLOW]) == 0
+    watched.testbed(again)
+    assert main(["confirm", *history, "--results", str(watched.folder / "again")]) == 1
+    assert {alarm.series.of.split("/")[-2:][0] for alarm in watched.verdict().alarms} >= {"pause-resume"}
+    assert main(["accept", *history, "--note", "and the other"]) == 0
+    assert watched.night() == 0
 
 
 def test_a_night_is_not_measured_again_by_the_config_of_another(watched, capsys):

@@ -85,6 +85,8 @@ def test_the_command_says_what_differs_and_on_what(tmp_path, capsys):
         "| 102 ms [100 ms, 105 ms] (n = 6) | 152 ms [150 ms, 155 ms] (n = 6) | +49 %"
     ) in said
     assert "### All downtimes" in said
+    unknown = "nobody knows how much (it takes 3 blocks to tell)"
+    assert said.endswith(f"From block to block the machine differed by {unknown} and {unknown}.\n")
 
 
 def test_folders_with_nothing_in_common_cannot_be_compared(tmp_path, capsys):

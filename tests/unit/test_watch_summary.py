@@ -38,7 +38,11 @@ def runs(middle_ms, count=6, **changed):
 def write_night(root, blocks=("switch-b2", "pause-resume"), **changed):
     for strategy in blocks:
         write_block(root, runs(100.0), strategy=strategy, **changed)
-    config = {"models": {"vgg19": {}}, "strategies": list(blocks), "fps": [10], "repeats": 6}
+    return write_config(root, blocks)
+
+
+def write_config(root, strategies=("switch-b2",), repeats=6, models=("vgg19",)):
+    config = {"models": {model: {} for model in models}, "strategies": strategies, "fps": [10], "repeats": repeats}
     (root / "config.json").write_text(json.dumps(config))
     return root
 
@@ -97,7 +101,7 @@ def test_memory_conditions_failures_and_wall_times_are_series_of_blocks(root):
 def test_dropped_frames_are_pooled_over_a_block_and_over_a_strategy(tmp_path):
     write_block(tmp_path, runs(1000.0, busy_every=2))
     write_block(tmp_path, runs(1000.0), model="mobilenetv2")
-    found = values_of(tmp_path)
+    found = values_of(write_config(tmp_path, models=("vgg19", "mobilenetv2")))
     block = found[Series(Kind.DROPS, "dropped", BLOCK)]
     strategy = found[Series(Kind.DROPS, "dropped", "switch-b2", EVERYWHERE)]
     assert block.median > 5
@@ -108,7 +112,8 @@ def test_dropped_frames_are_pooled_over_a_block_and_over_a_strategy(tmp_path):
 def test_the_grid_takes_from_its_first_blocks_start_to_its_last_ones_end(tmp_path):
     write_block(tmp_path, runs(100.0), started_utc="2026-11-23T20:00:00+00:00", duration_s=100.0)
     write_block(tmp_path, runs(100.0), strategy="switch-b1", started_utc="2026-11-23T20:02:00+00:00", duration_s=60.0)
-    assert values_of(tmp_path)[Series(Kind.WALL_TIME, "wall time", GRID)].median == 180.0
+    found = values_of(write_config(tmp_path, ("switch-b2", "switch-b1")))
+    assert found[Series(Kind.WALL_TIME, "wall time", GRID)].median == 180.0
 
 
 def test_of_a_delay_of_zero_there_is_no_share(root):
@@ -134,7 +139,7 @@ def test_a_run_without_a_row_is_not_ok_and_a_block_without_a_folder_is_missing(t
 def test_runs_that_are_not_ok_count_as_failures_and_in_no_median(tmp_path):
     bad = [RunSpec(status=Status.FAILED, reason="died", measured=True, routed_ms=9000.0)] * 3
     write_block(tmp_path, [*runs(100.0)[:9], *bad])
-    found = values_of(tmp_path)
+    found = values_of(write_config(tmp_path))
     assert found[Series(Kind.FAILURES, "runs not ok", BLOCK)].median == 25.0
     assert max(value.median for series, value in found.items() if series.kind is Kind.DOWNTIME) < 300
 
@@ -170,12 +175,20 @@ def test_a_night_without_enough_runs_is_short_and_says_so(root):
 def test_what_does_not_fit_is_a_result(tmp_path):
     infeasible = [RunSpec(status=Status.INFEASIBLE, reason="out of memory")] * 6
     write_block(tmp_path, infeasible)
-    assert summary_of(tmp_path).short is None
+    assert summary_of(write_config(tmp_path, repeats=3)).short is None
 
 
 def test_what_failed_is_none(tmp_path):
     write_block(tmp_path, [RunSpec(status=Status.FAILED, reason="no agent")] * 6)
-    assert summary_of(tmp_path).short.startswith("0 of 6 runs")
+    assert summary_of(write_config(tmp_path, repeats=3)).short.startswith("0 of 6 runs")
+
+
+@pytest.mark.parametrize("config", [None, "{", '{"models": {}}'])
+def test_without_the_config_nobody_knows_what_is_missing(root, config):
+    path = root / "config.json"
+    path.unlink() if config is None else path.write_text(config)
+    with pytest.raises(NightError, match=r"config.json is missing or says of no grid.*Copy it from where"):
+        summary_of(root)
 
 
 @pytest.mark.parametrize(
