@@ -162,9 +162,10 @@ class BlockMeasurement:
         self._in_vain = self._in_vain + 1 if in_vain else 0
         if status is Status.INFEASIBLE or self._in_vain >= SESSIONS_WITHOUT_A_RUN:
             for spec in list(self._pending):
-                self._record(self._lost_run(spec, status, f"not tried again after: {error}", error))
+                self._record(self._lost_run(spec, status, f"not tried again after: {error}"))
 
-    def _lost_run(self, spec: RunSpec, status: Status, reason: str, error: Exception) -> RunRecord:
+    def _lost_run(self, spec: RunSpec, status: Status, reason: str, error: Exception | None = None) -> RunRecord:
+        """Return the row of a run that was lost; `error` is the evidence, where it was tried."""
         row = run_row(self._config, self._block, spec)
         row = replace(row, status=status, reason=reason, session=self._session_number)
         if isinstance(error, AgentTrouble):

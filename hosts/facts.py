@@ -52,7 +52,8 @@ class Facts(msgspec.Struct, frozen=True):
     to its version, `engine_errors` an engine that refuses to work to its words. `missing_addresses` are data
     addresses that the host does not have. With `free_page_reporting` a virtual machine gives memory that lies unused
     for two seconds back to its hypervisor, and is slow to get it again. `leased_by` says who is measuring with this
-    (edge) host. `proc_children`: the kernel tells a process's children (CONFIG_PROC_CHILDREN).
+    (edge) host. `proc_children`: the kernel tells a process's children (CONFIG_PROC_CHILDREN). Hosts
+    with the same `boot_id` are one machine.
     """
 
     user: str
@@ -85,6 +86,7 @@ class Facts(msgspec.Struct, frozen=True):
     leased_by: str | None = None
     free_page_reporting: bool | None = None
     proc_children: bool | None = None
+    boot_id: str | None = None
 
 
 def gather(connection: Connection, host: Host) -> Facts:
@@ -166,6 +168,7 @@ def parse(output: str) -> Facts:
         leased_by=first.get("lease"),
         free_page_reporting=_yes(first.get("free_page_reporting")),
         proc_children=_yes(first.get("proc_children")),
+        boot_id=first.get("boot_id"),
     )
 
 

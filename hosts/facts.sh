@@ -19,6 +19,7 @@ echo "cpus $(nproc)"
 sed -n 's/^model name[^:]*: */cpu_model /p' /proc/cpuinfo | head -n 1
 [ ! -r /proc/device-tree/model ] || echo "board $(tr -d '\0' </proc/device-tree/model)"
 file governor /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor
+file boot_id /proc/sys/kernel/random/boot_id
 file clock_source /sys/devices/system/clocksource/clocksource0/current_clocksource
 sed -n 's/^MemTotal: *\([0-9]*\) kB/memory_kb \1/p' /proc/meminfo
 for features in /sys/bus/virtio/drivers/virtio_balloon/virtio*/features; do # bit 5: free page reporting

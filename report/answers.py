@@ -172,7 +172,7 @@ def _staying_sentence(tables: Tables) -> str:
 def _stays(tables: Tables, fast: Ranking, slow: Ranking) -> str:
     here = f"between {fast.mbps:g} and {slow.mbps:g} Mbit/s a cut of {fast.model} that stays {_staying(fast, slow)}"
     ranges = _ranges(tables, fast, slow)
-    return f"{here}, up to {_largest_loss(ranges)} at the ratios where the best point moves" if ranges else here
+    return f"{here} (up to {_largest_loss(ranges)} at the ratios where the best point moves)" if ranges else here
 
 
 def _ranges(tables: Tables, fast: Ranking, slow: Ranking) -> list[MovingRange]:

@@ -45,6 +45,7 @@ from report.view import (
     points,
     provenance,
     runs,
+    strategies,
     trust,
 )
 
@@ -168,6 +169,7 @@ def _sections(tables: Tables, asked: AskedGrid | None) -> dict[str, Any]:
     return {
         "reference": described(tables.references),
         "several_cells": len(cells_of(tables.downtime)) > 1,
+        "strategies_grid": strategies.strategies_grid(tables),
         "downtime_grid": downtime.downtime_grid(tables),
         "cells_grid": downtime.cells_grid(tables, asked),
         "parts_grid": downtime.parts_grid(tables),

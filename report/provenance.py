@@ -9,6 +9,8 @@ from report import text
 from report.metrics.conditions import QUANTITIES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from report.load import Block, RunLogs
     from workers.records import BlockRecord
 
@@ -36,6 +38,18 @@ PROVENANCE = (
     "choices",
     "host_facts",
 )
+
+
+def machines(hosts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say which hosts of a block are one machine, by the kernel's boot; what was not found out is not said."""
+    by_boot: dict[str, list[str]] = {}
+    for role, facts in hosts.items():
+        by_boot.setdefault(str(facts.get("boot_id") or ""), []).append(role)
+    if not by_boot or "" in by_boot:
+        return ""
+    if len(by_boot) == len(hosts):
+        return f"{text.listing(list(hosts))} are machines of their own"
+    return "; ".join(f"{text.listing(roles)} are one machine" for roles in by_boot.values() if len(roles) > 1)
 
 
 def runtime_of(record: BlockRecord) -> str | None:

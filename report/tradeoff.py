@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from report import text
-from report.metrics.memory import NOISE_SHARE, noise_mb
+from report.metrics.memory import noise_mb
 from report.metrics.statistics import Interval, median_interval, ratio_interval
 from report.reference import paper
 from report.summaries import good, memory_rows, moved, of
@@ -27,16 +27,19 @@ if TYPE_CHECKING:
 class TradeOff:
     """A strategy's additional memory on the edge (multiple of one pipeline at rest) and its downtime (ms).
 
-    `memory` is the proportional set size, `charged` what the cgroups are charged with (anonymous memory; None where
-    that was not measured). `noise` is how far two memories may lie apart without meaning anything, as a multiple, too.
+    `pss` is the largest proportional set size that the multiple is made of (MB), `charged` what the cgroups are charged
+    with at most (anonymous memory, MB; n is 0 where that was not measured): they are what strategies are compared by,
+    as the pipeline that they are all multiples of has a spread of its own. `noise_mb` is how far two may lie apart
+    without meaning anything.
     """
 
     model: str
     strategy: str
     memory: Interval
     downtime: Interval
-    charged: Interval | None = None
-    noise: float = NOISE_SHARE
+    pss: Interval
+    charged: Interval
+    noise_mb: float
 
     def beats(self, other: TradeOff) -> bool:
         """Whether it takes surely less of the one and not surely more of the other."""
@@ -46,10 +49,10 @@ class TradeOff:
 
     def _less_memory_than(self, other: TradeOff) -> bool:
         """Whether both measures say so: a set size also shrinks where a stranger maps the same libraries."""
-        pairs = [(self.memory, other.memory)]
-        if self.charged and other.charged:
+        pairs = [(self.pss, other.pss)]
+        if self.charged.n and other.charged.n:
             pairs.append((self.charged, other.charged))
-        return all(_below(mine, its) and its.median - mine.median > self.noise for mine, its in pairs)
+        return all(_below(mine, its) and its.median - mine.median > self.noise_mb for mine, its in pairs)
 
 
 def trade_offs(tables: Tables) -> list[TradeOff]:
@@ -61,10 +64,11 @@ def trade_offs(tables: Tables) -> list[TradeOff]:
         TradeOff(
             row.model,
             row.strategy,
-            _additional(row, on_edge, "{}_mb"),
+            _additional(row, on_edge),
             median_interval(of(downtimes, row.model, row.strategy)["downtime_ms"]),
-            _additional(row, on_edge, "{}_cgroup_mb"),
-            noise_mb(row.initial_mb) / row.initial_mb,
+            median_interval(_largest(row, on_edge, "{}_mb")),
+            median_interval(_largest(row, on_edge, "{}_cgroup_mb")),
+            noise_mb(row.initial_mb),
         )
         for row in memory_rows(tables.memory)
         if row.tier == "edge" and row.initial_mb > 0
@@ -76,7 +80,13 @@ def paper_trade_offs() -> list[TradeOff]:
     """Return where the paper's strategies stand by its own figures, without intervals."""
     return [
         TradeOff(
-            "", strategy, _exactly(memory.additional_mb / memory.initial_mb), _exactly(paper().downtime[strategy].ms)
+            "",
+            strategy,
+            _exactly(memory.additional_mb / memory.initial_mb),
+            _exactly(paper().downtime[strategy].ms),
+            _exactly(memory.initial_mb + memory.additional_mb),
+            median_interval(()),
+            noise_mb(memory.initial_mb),
         )
         for strategy, memory in paper().memory.items()
     ]
@@ -96,7 +106,7 @@ def finding(points: Sequence[TradeOff]) -> str:
         best = front(of_model)
         sentences.append(f"{model}: on the Pareto front {_named(best)}.{_beaten(of_model, best)}")
     named = text.listing([point.strategy for point in front(paper_trade_offs())])
-    sentences.append(f"By the figures of the paper it is {named}.")
+    sentences.append(f"On that of the paper's own figures: {named}.")
     return " ".join(sentences)
 
 
@@ -120,13 +130,18 @@ def _beaten(points: Sequence[TradeOff], best: Sequence[TradeOff]) -> str:
     return f" Not on it: {'; '.join(said)}." if said else ""
 
 
-def _additional(row: MemoryRow, on_edge: pd.DataFrame, column: str) -> Interval:
+def _additional(row: MemoryRow, on_edge: pd.DataFrame) -> Interval:
     """Return the ratio of the strategy's largest memory to one pipeline at rest, minus that pipeline."""
-    runs = of(on_edge, row.model, row.strategy)
-    initial = of(on_edge, row.model, row.initial_from)[column.format("rest")].dropna()
-    samples = [runs[column.format(when)].dropna().tolist() for when in ("rest", "peak")]
-    total = ratio_interval(max(samples, key=lambda sample: statistics.median(sample or [0.0])), initial)
+    initial = of(on_edge, row.model, row.initial_from)["rest_mb"].dropna()
+    total = ratio_interval(_largest(row, on_edge, "{}_mb"), initial)
     return Interval(total.median - 1, total.low - 1, total.high - 1, total.n, total.coverage)
+
+
+def _largest(row: MemoryRow, on_edge: pd.DataFrame, column: str) -> list[float]:
+    """Return the strategy's memory in each run (MB), at rest or at the peak, whichever is more in the median."""
+    runs = of(on_edge, row.model, row.strategy)
+    samples: list[list[float]] = [runs[column.format(when)].dropna().tolist() for when in ("rest", "peak")]
+    return max(samples, key=lambda sample: statistics.median(sample or [0.0]))
 
 
 def _below(one: Interval, other: Interval) -> bool:

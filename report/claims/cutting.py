@@ -2,7 +2,7 @@
 
 A point moves where staying costs: its total is surely more than 1 % behind the new best one's, by the repetitions of
 the profile. Where two points are closer than that, either is as good, and nothing has to move. All totals are those of
-Eq. 1 as predicted from the profiles; what was measured end to end stands beside them in the report.
+Eq. 1 as predicted from the profiles. Where frames that were measured end to end say otherwise, nothing is decided.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from report import text
 from report.claims.availability import AXES, Axis
 from report.claims.decision import Finding, State, decide, worst
-from report.cuts import Ranking, at_references, pairs
+from report.cuts import CutPoint, Ranking, at_references, pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def by_speed(tables: Tables) -> list[Finding]:
             moves(fast, slow),
             f"{_best(fast)}; {_best(slow)}{_cost(fast, slow)}",
             fast.cell.text,
-            "" if moves(fast, slow) is State.HOLDS else _speeds(tables, fast),
+            " ".join(filter(None, (*map(_measured, (fast, slow)), _speeds(tables, fast, moves(fast, slow))))),
             f"layer {fast.best.index} and {slow.best.index}",
         )
         for fast, slow in pairs(at_references(tables))
@@ -59,9 +59,33 @@ def moves(one: Ranking, other: Ranking) -> State:
 def _leaves(before: Ranking, after: Ranking) -> State:
     """Say whether the best point before is surely no longer as good as the best one after."""
     margin_ms = SAME_SHARE * after.best.total_ms
-    state = decide(after.at(before.best.index).behind, above=margin_ms)
-    challenged = any(point.behind.low < -margin_ms for point in after.points)
-    return State.UNDECIDED if challenged and state is State.DOES_NOT_HOLD else state
+    stayed = after.at(before.best.index)
+    state = decide(stayed.behind, above=margin_ms)
+    if state is State.HOLDS:
+        challenged = stayed.measured.median <= after.best.measured.median
+    else:
+        challenged = any(point.behind.low < -margin_ms for point in after.points) or _shortest(after) is not None
+    return State.UNDECIDED if challenged else state
+
+
+def _shortest(ranking: Ranking) -> CutPoint | None:
+    """Return the point that measured shortest, where that is another than the best by prediction and clearly so."""
+    best = ranking.best
+    known = [point for point in ranking.points if point.measured.n]
+    shortest = min(known, key=lambda point: point.measured.median, default=best)
+    clearly = (1 + SAME_SHARE) * shortest.measured.median < best.measured.median
+    return shortest if clearly else None
+
+
+def _measured(ranking: Ranking) -> str:
+    shortest, best = _shortest(ranking), ranking.best
+    if shortest is None:
+        return ""
+    more = 100 * (best.measured.median / shortest.measured.median - 1)
+    return (
+        f"At {text.speed(ranking.mbps)} frames at {best.text} were measured to take {text.points(more)} longer than "
+        f"at {shortest.text}, the shortest of those measured, which the profile does not predict."
+    )
 
 
 def _along(tables: Tables, axis: Axis) -> list[Finding]:
@@ -107,10 +131,10 @@ def _cost(fast: Ranking, slow: Ranking) -> str:
     return f"; staying costs {' and '.join(said)}"
 
 
-def _speeds(tables: Tables, ranking: Ranking) -> str:
+def _speeds(tables: Tables, ranking: Ranking, moved: State) -> str:
     """Say how the hosts compare: where the edge is as fast as the cloud, sending is all that a cut can cost."""
     profiles = _of_cell(tables.profiles, ranking)
-    if profiles.empty:
+    if profiles.empty or moved is State.HOLDS:
         return ""
     ratio = float(profiles["edge_to_cloud"].iloc[0])
     return (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from report import text
 from report.reference import paper
-from report.summaries import memory_rows, part_summaries
+from report.summaries import good, memory_rows, of, part_summaries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +21,11 @@ _MOST_NAMED = 3
 
 def longest_parts(tables: Tables, model: str, strategy: str) -> str:
     """Name the largest parts of a strategy's work, on the tier that keeps it longest."""
-    work = _by_tier(tables, model, strategy)
-    tier = max(work, key=lambda name: sum(work[name].values()), default=None)
-    if tier is None or not (whole_ms := sum(work[tier].values())):
+    tier, whole_ms = _longest(tables, model, strategy)
+    if not whole_ms:
         return ""
-    largest = sorted(work[tier].items(), key=lambda part: part[1], reverse=True)[:_MOST_NAMED]
+    work = _by_tier(tables, model, strategy)[tier]
+    largest = sorted(work.items(), key=lambda part: part[1], reverse=True)[:_MOST_NAMED]
     named = [f"{part.replace('_', ' ')} {text.duration(ms)} ({text.percent(ms / whole_ms)})" for part, ms in largest]
     return f"The {tier} works longest, {text.duration(whole_ms)}: mostly {text.listing(named)}."
 
@@ -33,8 +33,8 @@ def longest_parts(tables: Tables, model: str, strategy: str) -> str:
 def longer(tables: Tables, model: str, one: str, other: str) -> str:
     """Say by which parts of its work `one` takes longer than `other`, on the tier that keeps it longest."""
     ours, theirs = _by_tier(tables, model, one), _by_tier(tables, model, other)
-    tier = max(ours, key=lambda name: sum(ours[name].values()), default=None)
-    if tier is None or tier not in theirs:
+    tier, _ = _longest(tables, model, one)
+    if tier not in theirs:
         return ""
     more = {part: ms - theirs[tier].get(part, 0.0) for part, ms in ours[tier].items()}
     whole_ms = sum(ms for ms in more.values() if ms > 0)
@@ -103,6 +103,13 @@ def _left_mb(stress: str) -> float:
         return float(found["memory_bytes"]) * float(found["mem_pct"]) / 100 / 1e6
     except (KeyError, TypeError, ValueError):
         return math.nan
+
+
+def _longest(tables: Tables, model: str, strategy: str) -> tuple[str, float]:
+    """Return the tier that works longest, and for how long in the median of its runs (ms)."""
+    runs = of(good(tables.at_reference(tables.parts)), model, strategy)
+    took = runs.groupby(["tier", "source", "run"])["ms"].sum().groupby("tier").median()
+    return ("", 0.0) if took.empty else (str(took.idxmax()), float(took.max()))
 
 
 def _by_tier(tables: Tables, model: str, strategy: str) -> dict[str, dict[str, float]]:

@@ -44,28 +44,30 @@ def infeasible(tables: Tables) -> list[Finding]:
 
 
 def _b2_memory(row: MemoryRow, baseline: MemoryRow, where: str) -> Finding:
-    """Compare by the set size and by the cgroups' charge; where they contradict each other, nothing is decided."""
-    limit_mb = baseline.total_mb + noise_mb(row.initial_mb)
-    n = min(row.n, baseline.n)
+    """Compare by PSS and by the cgroups' charge; where they contradict each other, nothing is decided."""
+    noise, n = noise_mb(row.initial_mb), min(row.n, baseline.n)
     enough = row.initial_from != _B2 and n >= FEWEST  # otherwise there is nothing, or too little, to compare
     state, why = State.UNDECIDED, ""
-    if enough and row.total_high_mb <= limit_mb:
+    if enough and row.total_high_mb <= baseline.total_low_mb + noise:
         state = State.HOLDS
-    elif enough and row.total_low_mb > limit_mb:
+    elif enough and row.total_low_mb > baseline.total_high_mb + noise:
         state = State.DOES_NOT_HOLD
         grows = row.peak_mb - row.rest_mb > noise_mb(row.rest_mb)
         rest = text.megabytes(row.rest_mb)
         why = f"At rest it has {rest} MB; the rest of its peak it takes while the new cut is built." if grows else ""
     if {state, _by_charge(row, baseline)} == {State.HOLDS, State.DOES_NOT_HOLD}:
         state = State.UNDECIDED
-        why = "The processes' set size and what their cgroups are charged with say opposite things."
+        why = "The processes' PSS and what their cgroups are charged with say opposite things."
     ratio = f"{row.total_mb / baseline.total_mb:.2f}{text.TIMES}"
     largest = (
         f"{text.megabytes(row.total_mb)} MB [{text.megabytes(row.total_low_mb)}, {text.megabytes(row.total_high_mb)}]"
     )
-    against = f"{text.megabytes(baseline.total_mb)} MB of {row.initial_from}"
+    against = (
+        f"{text.megabytes(baseline.total_mb)} MB [{text.megabytes(baseline.total_low_mb)}, "
+        f"{text.megabytes(baseline.total_high_mb)}] of {row.initial_from}"
+    )
     figure = f"at most {largest} against at most {against}: {ratio} (n = {n}){_charged(row, baseline)}"
-    short = f"{ratio} ({largest}), n = {n}"
+    short = f"{largest} against {against}, n = {n}"
     return Finding(f"{row.model}, {row.tier}", state, figure, where, why, short)
 
 
@@ -88,7 +90,8 @@ def _infeasible(tables: Tables, model: str, strategy: str, runs: pd.DataFrame) -
     other = len(runs) - refused - ran
     figure = f"{refused} of {text.plural(len(runs), 'run')} infeasible, {ran} ran"
     killed = int(runs.loc[runs["status"] == "infeasible", "oom_kills"].fillna(0).gt(0).sum())
-    evidence = f"; the kernel killed for want of memory in {killed}" if killed else ""
+    rest = f", after which {text.plural(refused - killed, 'other')} had no try" if refused > killed else ""
+    evidence = f"; the kernel killed {killed} for want of memory{rest}" if killed else ""
     lost = f"; {other} failed for another reason or cannot be read" if other else ""
     why = room(tables, model, strategy, runs)
     return Finding(f"{model}, {strategy}", state, f"{figure}{evidence}{lost}", condition(runs), why, figure)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from report import text
 from report.answers import needless
 from report.claims import State, Verdict
-from report.provenance import runtime_of
+from report.provenance import machines, runtime_of
 from report.scope import described
 from report.summaries import good, models_of, strategies_of
 from report.view.conditions import NAMES
@@ -134,6 +134,7 @@ def facts(results: Results, tables: Tables) -> list[tuple[str, str]]:
         ("Strategies compared at", described(tables.references)),
         ("Repeats", f"{len(repeats)}"),
         ("Blocks", f"{len(results.distinct)}"),
+        ("Hosts", "; ".join(sorted({said for record in records if (said := machines(record.hosts))})) or text.NONE),
         ("Container runtime", ", ".join(sorted({runtime_of(record) or text.NONE for record in records}))),
         ("Commit", ", ".join(commits)),
         ("Config", ", ".join(sorted({record.config_hash[:12] for record in records}))),

@@ -95,10 +95,10 @@ def machine(tables: Tables) -> str:
     return (
         "The machine itself differs from block to block: Python's start and TensorFlow's import, with which every "
         f"block begins, took {took} on the edge over {spread.blocks} blocks, a standard deviation of "
-        f"{text.percent(spread.deviation)} on both tiers together. No interval on this page has that in it, as each is "
-        "made of the repeats of one block. Medians of two sessions of the same code can be "
-        f"{text.percent(spread.between_sessions)} apart: the tables of downtimes say where another session's are to be "
-        "expected."
+        f"{text.percent(spread.deviation)} on both tiers together. No interval of a median has that in it, as each is "
+        "made of the repeats of one block. If sessions differ as these blocks do, medians of two sessions of the same "
+        f"code can be {text.percent(spread.between_sessions)} apart: the tables of downtimes say where another "
+        "session's are to be expected by that. What takes microseconds, or waits for memory, can differ by more."
     )
 
 

@@ -163,10 +163,11 @@ def test_a_level_between_the_ends_can_refute_that_availability_does_not_matter(t
 
 def test_infeasible_runs_bring_their_evidence(tmp_path):
     refused = RunSpec(status=Status.INFEASIBLE, reason="OOM", exit_code=137, oom_kills=1)
-    write_block(tmp_path, [refused, refused, RunSpec(status=Status.FAILED, reason="died")], mem_pct=10)
+    copied = RunSpec(status=Status.INFEASIBLE, reason="not tried again after: OOM")
+    write_block(tmp_path, [refused, copied, RunSpec(status=Status.FAILED, reason="died")], mem_pct=10)
     (finding,) = decided(tmp_path)["infeasible"].findings
     assert finding.figure == (
-        "2 of 3 runs infeasible, 0 ran; the kernel killed for want of memory in 2; "
+        "2 of 3 runs infeasible, 0 ran; the kernel killed 1 for want of memory, after which 1 other had no try; "
         "1 failed for another reason or cannot be read"
     )
     assert finding.condition == "100 % CPU, 10 % memory; 10 FPS"
@@ -260,7 +261,11 @@ def test_b2s_memory_is_held_against_what_the_baseline_takes_at_most(tmp_path):
     write_block(tmp_path, switches(500, "build", peak_mb=peak))
     findings = decided(tmp_path)["b2-memory"].findings
     assert [finding.state for finding in findings] == [State.HOLDS] * 2
-    assert all("1.00×" in finding.figure and finding.short.startswith("1.00×") for finding in findings)
+    assert all("1.00×" in finding.figure for finding in findings)
+    assert (
+        findings[0].short.replace("\xa0", " ")
+        == "1400 MB [1400, 1400] against 1400 MB [1400, 1400] of pause-resume, n = 6"
+    )
 
 
 def test_memory_is_undecided_where_size_and_charge_contradict_each_other(tmp_path):

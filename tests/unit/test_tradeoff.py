@@ -17,9 +17,15 @@ def around(value, by=0.0):
     return Interval(value, value - by, value + by, 8, 0.96)
 
 
-def point(strategy, memory, downtime, charged=None, by=0.01):
-    charge = None if charged is None else around(charged, by)
-    return TradeOff("m", strategy, around(memory, by), around(downtime, downtime * by), charge)
+UNKNOWN = Interval(math.nan, math.nan, math.nan, 0, 0.0)
+
+
+def point(strategy, memory, downtime, charged=None, by=0.01, model="m"):
+    """Return a strategy on a pipeline of 1000 MB, which has a spread of its own that must not matter."""
+    pss = around(1000 * (1 + memory), 1000 * by)
+    charge = UNKNOWN if charged is None else around(1000 * (1 + charged), 1000 * by)
+    times = downtime if isinstance(downtime, Interval) else around(downtime, downtime * by)
+    return TradeOff(model, strategy, around(memory, 0.5), times, pss, charge, 50.0)
 
 
 def names(points):
@@ -55,7 +61,7 @@ def test_memory_is_less_only_where_both_measures_say_so():
 
 def test_without_an_interval_the_median_stands_for_itself():
     alone = Interval(5.0, math.nan, math.nan, 1, 0.0)
-    assert TradeOff("m", "one", around(0.0), alone).beats(TradeOff("m", "other", around(0.0), around(6.0)))
+    assert point("one", 0.0, alone).beats(point("other", 0.0, around(6.0)))
 
 
 def test_the_papers_own_front_is_its_a2():
@@ -89,18 +95,19 @@ def test_memory_is_the_ratio_of_the_largest_to_one_pipeline_at_rest_minus_that_o
         "switch-a1": pytest.approx(1.0),
         "switch-hot": pytest.approx(0.5),
     }
-    assert stands["switch-hot"].charged.median == pytest.approx(0.5)  # nine tenths of both
+    assert stands["switch-hot"].charged.median == pytest.approx(945.0)  # nine tenths
+    assert stands["switch-hot"].pss.median == pytest.approx(1050.0)
     assert (stands["switch-hot"].memory.low, stands["switch-hot"].memory.n) == (pytest.approx(0.5), 8)
-    assert stands["switch-hot"].noise == pytest.approx(0.05)
+    assert stands["switch-hot"].noise_mb == pytest.approx(35.0)
 
 
 def test_the_finding_names_the_front_and_what_beats_the_others(tables):
     points = trade_offs(tables)
     assert finding(points).replace("\xa0", " ") == (
         "vgg19: on the Pareto front pause-resume (2.00 s, ±0 % memory), switch-hot (500 ms, +50 % memory) and "
-        "switch-a1 (0.335 ms, +100 % memory). By the figures of the paper it is switch-a2."
+        "switch-a1 (0.335 ms, +100 % memory). On that of the paper's own figures: switch-a2."
     )
-    beaten = TradeOff("vgg19", "switch-warm", around(1.5), around(900.0))
+    beaten = point("switch-warm", 1.5, around(900.0), model="vgg19")
     assert "Not on it: switch-warm beaten by switch-a1 and switch-hot." in finding([*points, beaten])
 
 
