@@ -10,7 +10,7 @@ from report.theme import ordered
 from workers.records import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from report.load import Results
 
@@ -38,8 +38,8 @@ class AskedGrid:
             if config is None:
                 return None
             return cls(
-                models=tuple(sorted(config["models"])),
-                strategies=tuple(ordered(config["strategies"])),
+                models=_names(sorted(config["models"])),
+                strategies=_names(ordered(config["strategies"])),
                 cpu_pct=tuple(map(float, config.get("cpu_pct", (100.0,)))),
                 mem_pct=tuple(map(float, config.get("mem_pct", (100.0,)))),
                 runs_per_block=len(config.get("fps", (0,))) * 2 * int(config.get("repeats", 1)),
@@ -79,6 +79,17 @@ def coverage(asked: AskedGrid, results: Results, statuses: Mapping[str, Counter[
         state = REFUSED if folder in unreadable else _state(statuses.get(folder, Counter()), asked.runs_per_block)
         found.setdefault(state, []).append(folder)
     return found
+
+
+def _names(found: Sequence[str]) -> tuple[str, ...]:
+    """Return names that folders can have.
+
+    Raises:
+        ValueError: one cannot be a folder's, as a usable config's can.
+    """
+    if any("/" in name for name in found):
+        raise ValueError("a name with a slash")
+    return tuple(found)
 
 
 def _given(entry: dict[str, Any]) -> dict[str, tuple[Any, ...]]:

@@ -153,9 +153,9 @@ def _explore(results: Results, tables: Tables, to_results: str) -> dict[str, Any
 
 
 def _overview(results: Results, tables: Tables) -> dict[str, Any]:
-    decided = verdicts(tables)
     asked = AskedGrid.from_config(results.config)
     models = sorted({*models_of(tables.downtime), *(asked.models if asked else ())})
+    decided = verdicts(tables, models)
     return {
         "lead": overview.lead(results, tables),
         "facts": overview.facts(results, tables),

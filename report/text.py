@@ -109,7 +109,7 @@ def more(share: float) -> str:
 
 def megabytes(value: float) -> str:
     """Return MB without decimals."""
-    return NONE if math.isnan(value) else f"{value:,.0f}".replace("-", "−")
+    return NONE if math.isnan(value) else f"{round(value):,}".replace("-", "−")
 
 
 def size(count: int) -> str:

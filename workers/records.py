@@ -20,13 +20,15 @@ from __future__ import annotations
 
 import enum
 import os
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+Size = Annotated[int, msgspec.Meta(ge=0)]  # bytes
 
 SCHEMA_VERSION = 1
 
@@ -127,8 +129,8 @@ class MemorySample(msgspec.Struct, frozen=True):
     run: int
     at_ns: int
     containers: int
-    pss_bytes: int
-    cgroup_bytes: int | None = None
+    pss_bytes: Size
+    cgroup_bytes: Size | None = None
 
 
 class ClockOffset(msgspec.Struct, frozen=True):

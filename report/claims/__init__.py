@@ -1,8 +1,9 @@
 """The paper's claims against our data: each is decided by a pure function over the tables.
 
 A claim holds or does not hold only where the 95 % intervals say so. It is undecided where they leave both
-open or the runs are too few for such an interval, and not tested where the grid did not ask. Every finding
-says the condition it was decided at; strategies are compared at the reference condition alone.
+open or the runs are too few for such an interval, and where a model of the grid, or the baseline, has nothing to decide
+it by; it is not tested where nothing has. Every finding says the condition it was decided at; strategies are compared
+at the reference condition alone.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 from report.claims import availability, cutting, downtime, frames, resources
 from report.claims.decision import Finding, State, worst
 from report.reference import paper
+from report.summaries import models_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from report.reference import PaperClaim
     from report.tables import Tables
@@ -48,10 +50,21 @@ class Verdict:
     findings: tuple[Finding, ...]
 
 
-def verdicts(tables: Tables) -> list[Verdict]:
-    """Decide every claim of the paper."""
-    return [_verdict(key, claim, _DECIDERS[key](tables)) for key, claim in paper().claims.items()]
+def verdicts(tables: Tables, models: Iterable[str] = ()) -> list[Verdict]:
+    """Decide every claim of the paper.
+
+    Args:
+        tables: what was measured.
+        models: those that were to be measured: what holds, holds for all of them.
+    """
+    wanted = {*models, *models_of(tables.downtime)}
+    return [_verdict(key, claim, _DECIDERS[key](tables), wanted) for key, claim in paper().claims.items()]
 
 
-def _verdict(key: str, claim: PaperClaim, findings: list[Finding]) -> Verdict:
-    return Verdict(key, claim, worst(finding.state for finding in findings), tuple(findings))
+def _verdict(key: str, claim: PaperClaim, findings: list[Finding], models: set[str]) -> Verdict:
+    state = worst(finding.state for finding in findings)
+    tested = {finding.model for finding in findings if finding.state is not State.NOT_TESTED}
+    left_open = models - tested or any(finding.state is State.NOT_TESTED for finding in findings)
+    if state is State.HOLDS and left_open:
+        state = State.UNDECIDED
+    return Verdict(key, claim, state, tuple(findings))

@@ -52,29 +52,31 @@ def moves(one: Ranking, other: Ranking) -> State:
     """Say whether the best point moves between two conditions."""
     there, back = _leaves(one, other), _leaves(other, one)
     if State.HOLDS in {there, back}:
-        return State.HOLDS
-    return State.UNDECIDED if State.UNDECIDED in {there, back} else State.DOES_NOT_HOLD
+        same = _quickest(one).index == _quickest(other).index
+        return State.UNDECIDED if same else State.HOLDS
+    stays = there is back is State.DOES_NOT_HOLD and _shortest(one) is _shortest(other) is None
+    return State.DOES_NOT_HOLD if stays else State.UNDECIDED
 
 
 def _leaves(before: Ranking, after: Ranking) -> State:
     """Say whether the best point before is surely no longer as good as the best one after."""
     margin_ms = SAME_SHARE * after.best.total_ms
-    stayed = after.at(before.best.index)
-    state = decide(stayed.behind, above=margin_ms)
-    if state is State.HOLDS:
-        challenged = stayed.measured.median <= after.best.measured.median
-    else:
-        challenged = any(point.behind.low < -margin_ms for point in after.points) or _shortest(after) is not None
-    return State.UNDECIDED if challenged else state
+    state = decide(after.at(before.best.index).behind, above=margin_ms)
+    challenged = any(point.behind.low < -margin_ms for point in after.points)
+    return State.UNDECIDED if challenged and state is State.DOES_NOT_HOLD else state
+
+
+def _quickest(ranking: Ranking) -> CutPoint:
+    """Return the point at which frames were measured to be quickest; the best by prediction where it was not tried."""
+    known = [point for point in ranking.points if point.measured.n]
+    return min(known, key=lambda point: point.measured.median) if ranking.best in known else ranking.best
 
 
 def _shortest(ranking: Ranking) -> CutPoint | None:
-    """Return the point that measured shortest, where that is another than the best by prediction and clearly so."""
-    best = ranking.best
-    known = [point for point in ranking.points if point.measured.n]
-    shortest = min(known, key=lambda point: point.measured.median, default=best)
-    clearly = (1 + SAME_SHARE) * shortest.measured.median < best.measured.median
-    return shortest if clearly else None
+    """Return the quickest point where that is not the best by prediction and more than 1 % quicker."""
+    quickest = _quickest(ranking)
+    clearly = (1 + SAME_SHARE) * quickest.measured.median < ranking.best.measured.median
+    return quickest if clearly else None
 
 
 def _measured(ranking: Ranking) -> str:

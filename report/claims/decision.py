@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,11 @@ class Finding:
     condition: str
     why: str = ""
     short: str = ""
+
+    @property
+    def model(self) -> str:
+        """The model that it is about, with which its subject begins."""
+        return re.split("[,:]", self.subject)[0]
 
 
 def worst(states: Iterable[State]) -> State:

@@ -84,7 +84,7 @@ class Strip:
     @property
     def window_ms(self) -> tuple[float, float]:
         """The stretch of time to show: the downtime and some frames around it."""
-        period_ms = 1000 / self.fps
+        period_ms = 1000 / self.fps if self.fps > 0 else 0.0
         before_ms = max(_FRAMES_BEFORE * period_ms, _SHARE_BEFORE * self.downtime_ms)
         after_ms = max(_FRAMES_AFTER * period_ms, _SHARE_AFTER * self.downtime_ms)
         return -before_ms, self.downtime_ms + after_ms

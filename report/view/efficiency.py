@@ -22,7 +22,7 @@ _COLUMNS = (
     numeric("Observation"),
     numeric("Tear-down"),
     numeric("Controller"),
-    numeric("Other", "sessions lost"),
+    numeric("Other", "of no phase"),
     numeric("Share", "observation"),
 )
 

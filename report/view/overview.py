@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from report import text
 from report.answers import needless
+from report.asked import AskedGrid
 from report.claims import State, Verdict
 from report.provenance import machines, runtime_of
 from report.scope import described
@@ -137,7 +137,7 @@ def facts(results: Results, tables: Tables) -> list[tuple[str, str]]:
         ("Hosts", "; ".join(sorted({said for record in records if (said := machines(record.hosts))})) or text.NONE),
         ("Container runtime", ", ".join(sorted({runtime_of(record) or text.NONE for record in records}))),
         ("Commit", ", ".join(commits)),
-        ("Config", ", ".join(sorted({record.config_hash[:12] for record in records}))),
+        ("Config, of each model", ", ".join(sorted({record.config_hash[:12] for record in records}))),
     ]
 
 
@@ -155,6 +155,8 @@ def warnings(results: Results, tables: Tables) -> list[str]:
         )
     found += _gaps(results, tables)
     found += needless(tables)
+    if len({record.protocol_version for record in records}) > 1:
+        found.append("The blocks were measured by more than one version of the protocol; their figures are pooled.")
     if any(record.dirty for record in records):
         found.append("Some blocks were measured with uncommitted changes: their code cannot be had again.")
     if len({record.commit for record in records}) > 1:
@@ -169,9 +171,15 @@ def warnings(results: Results, tables: Tables) -> list[str]:
             "into private memory, and so does memory stress while it is set; a restart, which takes memory again at "
             "once, does not."
         )
-    if results.config is None:
-        trouble = text.cut(results.config_trouble or "There is no config.json")
+    if AskedGrid.from_config(results.config) is None:
+        named = "There is no config.json" if results.config is None else "config.json names no grid"
+        trouble = text.cut(results.config_trouble or named)
         found.append(f"{trouble}: what was asked for is unknown, so nothing can be called missing.")
+        if results.unreadable:
+            found.append(f"{text.plural(len(results.unreadable), 'block')} cannot be read: see Runs.")
+    lost = len(results.unreadable_profiles) + int((tables.profiles["status"] == Status.INVALID.value).sum())
+    if lost:
+        found.append(f"{text.plural(lost, 'profile')} cannot be used: see Where to cut.")
     return found
 
 
@@ -196,8 +204,8 @@ def verdict_views(verdicts: list[Verdict], models: list[str]) -> list[VerdictVie
 
 
 def _verdict_view(verdict: Verdict, models: list[str]) -> VerdictView:
-    subjects = [re.split(r"[,:]", finding.subject)[0] for finding in verdict.findings]
-    untested = [model for model in models if model not in subjects] if subjects else []
+    tested = {finding.model for finding in verdict.findings}
+    untested = [model for model in models if model not in tested] if tested else []
     conditions = {found.condition for found in verdict.findings}
     shared = conditions.pop() if len(conditions) == 1 else ""
     return VerdictView(
@@ -249,10 +257,12 @@ def _digest(verdict: Verdict) -> str:
 
 def _short(verdict: Verdict) -> list[str]:
     """Return the figures that decide a claim, each with its subject, for a line of a table."""
-    deciding = [finding for finding in verdict.findings if finding.state is verdict.state]
+    states = {finding.state for finding in verdict.findings}
+    deciding_state = verdict.state if verdict.state in states else State.HOLDS  # what lacks leaves it open then
+    deciding = [finding for finding in verdict.findings if finding.state is deciding_state]
     shown = deciding[: _DECIDING if len(deciding) > _DECIDING else None]
     more = [f"and {len(deciding) - len(shown)} more"] if len(deciding) > len(shown) else []
-    others = Counter(finding.state for finding in verdict.findings if finding.state is not verdict.state)
+    others = Counter(finding.state for finding in verdict.findings if finding.state is not deciding_state)
     rest = [f"{state.value} in {text.plural(others[state], 'other comparison')}" for state in State if others[state]]
     return [*(f"{finding.subject}: {finding.short or finding.figure}" for finding in shown), *more, *rest]
 

@@ -51,7 +51,10 @@ def hosts_grid(blocks: Iterable[Block], *, brief: bool) -> Grid:
                 _add(facts.setdefault(name, {}).setdefault(role, []), value)
     roles.sort(key=lambda role: _ROLES.index(role) if role in _ROLES else len(_ROLES))
     rows = [
-        [Cell(_words(name)), *(Cell(" / ".join(by_role.get(role, [text.NONE]))) for role in roles)]
+        [
+            Cell(_words(name).replace(" mb", " MiB")),
+            *(Cell(" / ".join(by_role.get(role, [text.NONE]))) for role in roles),
+        ]
         for name, by_role in facts.items()
         if name in _BRIEF or not brief
     ]

@@ -84,7 +84,10 @@ def check(arguments: Namespace) -> int:
             read_grid(arguments.config), blocks_again(last, owed(last, verdict)), arguments.again.with_suffix("")
         )
         write_whole(arguments.again, yaml.safe_dump(grid, sort_keys=False).encode())
-        print(f"Measure the suspects again: make reproduce CONFIG={arguments.again}")
+        print(
+            f"Measure the suspects again: make reproduce CONFIG={arguments.again}; "
+            f"then: python -m report.watch confirm --results {arguments.again.with_suffix('')}"
+        )
     return _status(last, verdict)
 
 
@@ -191,12 +194,13 @@ def _second(
 
 def _before_last(history: History) -> tuple[Ledger, Night]:
     """Return what was known before the last night, and that night."""
-    last = next((record for record in reversed(history.records) if isinstance(record, Night)), None)
-    if last is None:
+    places = [place for place, record in enumerate(history.records) if isinstance(record, Night)]
+    if not places:
         raise HistoryError("The history holds no night yet. Append one first: make nightly")
+    last = history.nights[-1]
     if last.short is not None:
         raise NightError(last.short)
-    return Ledger(history.records[: history.records.index(last)]), last
+    return Ledger(history.records[: places[-1]]), last
 
 
 def _status(found: Night, verdict: Verdict) -> int:

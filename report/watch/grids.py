@@ -26,7 +26,7 @@ def read_grid(path: Path) -> dict[str, Any]:
         grid = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise GridError(f"The config {path} cannot be read: {error.strerror}. Name one with --config.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise GridError(f"The config {path} is no YAML: {' '.join(str(error).split())}. Mend that line.") from error
     if not isinstance(grid, dict) or not isinstance(grid.get("models"), dict) or "strategies" not in grid:
         raise GridError(

@@ -111,9 +111,10 @@ def _decoded(line: bytes, shown: str) -> Record:
         version = msgspec.json.decode(line, type=_Versioned).schema
         if version == HISTORY_SCHEMA:
             return _DECODER.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _LeftOutError(
-            "is damaged, as when its writer was killed, and is left out. Append that night again from its results."
+            "is damaged, as when its writer was killed, and is left out. Append that night again from its results, or "
+            "confirm it again if it was a verdict."
         ) from error
     if version > HISTORY_SCHEMA:
         raise HistoryError(

@@ -87,9 +87,10 @@ def owed(night: Night, verdict: Verdict) -> tuple[Finding, ...]:
 def decide(
     ledger: Ledger, night: Night, verdict: Verdict, again: Mapping[Series, Value], thresholds: Thresholds
 ) -> Verdict:
-    """Return what becomes of an open verdict by its suspects' second measurement; one that it lacks goes on waiting.
+    """Return what becomes of an open verdict by its suspects' second measurement.
 
-    The suspects are those that the verdict names, whatever the thresholds are by now.
+    The suspects are those that the verdict names, whatever the thresholds are by now. Those that the measurement lacks
+    go on waiting, and while there are any the verdict stays open.
     """
     suspects = {finding.series: finding for finding in owed(night, verdict)}
     seconds = compare(ledger, night, [again[series] for series in suspects if series in again], thresholds)
@@ -99,13 +100,15 @@ def decide(
         row.value.series: msgspec.structs.replace(suspects[row.value.series], again=row.value.median) for row in seconds
     }
     alarms = tuple(measured[row.value.series] for row in borne_out)
+    refuted = tuple(finding for finding in measured.values() if finding not in alarms)
     return Verdict(
         night.id,
         alarms=alarms + verdict.alarms,
         standing=verdict.standing,
-        refuted=tuple(finding for finding in measured.values() if finding not in alarms),
+        refuted=refuted + verdict.refuted,
         waiting=tuple(finding for finding in verdict.waiting if finding.series not in measured),
         better=verdict.better,
+        open=not suspects.keys() <= measured.keys(),
     )
 
 

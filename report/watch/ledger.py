@@ -97,7 +97,8 @@ class Ledger:
         """Return what the open verdict on the same night has marked for good; it may have been accepted since."""
         if self._open is None or self._open.night != verdict.night:
             return frozenset()
-        return frozenset(one.series for one in (*self._open.alarms, *self._open.standing, *self._open.better))
+        marked = (self._open.alarms, self._open.standing, self._open.refuted, self._open.better)
+        return frozenset(one.series for findings in marked for one in findings)
 
     def _accept(self, acceptance: Acceptance) -> None:
         for series, seen in self._latest.items():

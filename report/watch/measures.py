@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,7 @@ def samples(results: Results, tables: Tables, runs_per_block: int = 0) -> list[S
     return [
         *_downtimes(tables.downtime),
         *_parts(tables.parts),
-        *_drops(tables.frames),
+        *_drops(tables),
         *_failures(tables.downtime, runs_per_block),
         *_memory(tables.memory_runs),
         *_conditions(tables.conditions),
@@ -113,12 +113,18 @@ def _parts(parts: pd.DataFrame) -> Iterator[Sample]:
             yield _of_runs(Series(Kind.PART, f"{part} on the {tier}", *key), group, group["ms"])
 
 
-def _drops(frames: pd.DataFrame) -> Iterator[Sample]:
-    whole = good(frames)
+def _drops(tables: Tables) -> Iterator[Sample]:
+    """Yield drop rates of blocks, and of strategies with all of their scenarios: fewer are another mixture."""
+    whole = good(tables.frames)
     whole = whole[(whole["window"] == "whole") & (whole["offered"] > 0)]
     for block, rows in _blocks(whole):
         yield _of_runs(Series(Kind.DROPS, "dropped", block), rows, rows["dropped"], rows["offered"])
+    offered_by, counted_by = (
+        Counter(strategy_of(block) for (block, _), _ in _scenarios(table)) for table in (tables.downtime, whole)
+    )
     for strategy, rows in whole.groupby("strategy"):
+        if counted_by[str(strategy)] < offered_by[str(strategy)]:
+            continue
         series = Series(Kind.DROPS, "dropped", str(strategy), EVERYWHERE)
         yield _of_runs(series, rows, rows["dropped"], rows["offered"])
 

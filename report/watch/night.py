@@ -21,6 +21,7 @@ from report.watch.grids import only, read_grid, whole
 from report.watch.history import append_records, read_history
 from report.watch.judge import decide, judge, owed, undecided
 from report.watch.ledger import Ledger
+from report.watch.likeness import host_class
 from report.watch.lock import one_night
 from report.watch.summary import summarise
 from report.watch.thresholds import load_thresholds
@@ -135,15 +136,31 @@ def second_values(night: Night, again: Night, findings: Sequence[Finding]) -> di
     """Return what the suspects of a night were measured to be the second time.
 
     Raises:
-        NightError: other code measured them.
+        NightError: it is the night itself, other code, other hosts or another config measured them, or nothing did.
     """
+    if again.id == night.id:
+        raise NightError("That is the night itself, not a second measurement: name the folder that was measured since.")
     if again.commit != night.commit:
         raise NightError(
             f"Suspects were measured again by commit {again.commit}, the night by {night.commit}: that says nothing. "
             "Let nobody change the checkout during a night."
         )
+    blocks = blocks_again(night, findings)
+    there = [block for block in blocks if block in again.blocks]
+    unlike = [block for block in there if again.blocks[block] != night.blocks[block]]
+    if unlike or (again.protocol, host_class(again.hosts)) != (night.protocol, host_class(night.hosts)):
+        what = f"another config ({', '.join(unlike)})" if unlike else "another protocol, or on another class of hosts,"
+        raise NightError(
+            f"Suspects were measured again by {what} than the night: that says nothing. Use the night's own."
+        )
     series = {finding.series for finding in findings}
-    return {value.series: value for value in again.values if value.series in series}
+    found = {value.series: value for value in again.values if value.series in series}
+    if not found:
+        raise NightError(
+            f"The second measurement has no number of any suspect; it has to measure {', '.join(blocks)}. "
+            "Measure these again; the suspects go on waiting."
+        )
+    return found
 
 
 def blocks_again(night: Night, findings: Sequence[Finding]) -> list[str]:

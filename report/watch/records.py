@@ -7,11 +7,17 @@ were measured again. An `Acceptance` says that somebody takes an alarm's level f
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
 
 HISTORY_SCHEMA = 1  # raise it when what a field or a number means changes; a new field with a default is no change
 GRID = "grid"  # whose number it is that no block and no strategy has to itself
+
+
+_LARGEST = 1e15  # no number of a night is larger; a line that has one is no record of ours
+Number = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
+BlockName = Annotated[str, msgspec.Meta(pattern="^[^/]+/[^/]+/[^/]+$")]
 
 
 class Kind(enum.Enum):
@@ -57,10 +63,10 @@ class Value(msgspec.Struct, frozen=True):
     """A night's number: median with its interval, where there is one, over `n` runs (or frames, for a rate)."""
 
     series: Series
-    median: float
+    median: Number
     n: int
-    low: float | None = None
-    high: float | None = None
+    low: Number | None = None
+    high: Number | None = None
 
 
 class Night(msgspec.Struct, frozen=True, tag="night", tag_field="record"):
@@ -79,7 +85,7 @@ class Night(msgspec.Struct, frozen=True, tag="night", tag_field="record"):
     protocol: int
     hosts: dict[str, str]
     environment: dict[str, str]
-    blocks: dict[str, str]
+    blocks: dict[BlockName, str]
     runs_asked: int
     runs_measured: int
     values: tuple[Value, ...]
@@ -98,13 +104,13 @@ class Finding(msgspec.Struct, frozen=True):
     """
 
     series: Series
-    value: float
-    expected: float
-    p: float
+    value: Number
+    expected: Number
+    p: Number
     nights: int
     since: str
     last_good: str
-    again: float | None = None
+    again: Number | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, tag="verdict", tag_field="record"):

@@ -14,7 +14,7 @@ from report.watch.records import Kind
 if TYPE_CHECKING:
     from pathlib import Path
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]  # not infinite
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 _FLOOR_SHARE = 0.2  # of what is relevant: no spread of nights is taken for smaller
 
@@ -96,7 +96,7 @@ def load_thresholds(path: Path) -> Thresholds:
         return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), Thresholds)
     except OSError as error:
         raise ThresholdsError(f"{path} cannot be read: {error.strerror}. Name a file of thresholds.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ThresholdsError(f"{path} is no YAML: {' '.join(str(error).split())}. Mend that line.") from error
     except msgspec.ValidationError as error:
         raise ThresholdsError(f"{path}: {error}. docs/night-watch.md explains every key.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ThresholdsError(f"{path} is no YAML: {' '.join(str(error).split())}. Mend that line.") from error

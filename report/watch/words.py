@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from report import text
+from report.watch.judge import owed
 from report.watch.likeness import class_facts, differences, environment, host_class
 from report.watch.records import Kind
 
@@ -38,11 +39,14 @@ def headline(night: Night, verdict: Verdict | None) -> str:
 def summary(night: Night, judgement: Judgement, verdict: Verdict, notes: Sequence[str]) -> str:
     """Return the summary of a judged night in Markdown that reads as text, too."""
     lines = [f"## {headline(night, verdict)}", "", _extent(night, judgement)]
+    suspects = owed(night, verdict)
+    others = tuple(finding for finding in verdict.waiting if finding not in suspects)
     for title, findings in (
         ("Alarms: worse, and a second measurement bears it out", verdict.alarms),
         ("Standing alarms: worse since an earlier night", verdict.standing),
         ("Refuted: a second measurement did not bear it out", verdict.refuted),
-        ("Waiting: not measured again; an alarm if the next night has it, too", verdict.waiting),
+        ("Waiting: to be measured again, until when the night fails", suspects),
+        ("Waiting: nothing of it can be measured again; an alarm if the next night has it, too", others),
         ("Better than expected", verdict.better),
     ):
         lines += _table(title, findings)

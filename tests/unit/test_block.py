@@ -152,6 +152,7 @@ def test_want_of_memory_makes_the_block_infeasible_at_once(script):
     assert measured.sessions == 1
     assert measured.statuses == [INFEASIBLE] * 4
     assert measured.result.runs[0].reason == str(NO_MEMORY)
+    assert [(run.exit_code, run.oom_kills) for run in measured.result.runs] == [(137, 1), *[(None, 0)] * 3]
 
 
 def test_trouble_without_a_kill_for_want_of_memory_is_a_failure():

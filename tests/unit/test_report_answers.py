@@ -69,6 +69,24 @@ def test_too_few_repetitions_decide_nothing(tmp_path):
     assert found["best-by-speed"].state is State.UNDECIDED
 
 
+@pytest.mark.parametrize(
+    ("factor", "stretched", "state"),
+    [
+        (1, {}, State.DOES_NOT_HOLD),
+        (1, {3: 3.0}, State.UNDECIDED),  # stays by prediction, but frames at others are quicker
+        (3, {}, State.HOLDS),
+        (3, {1: 3.0}, State.UNDECIDED),  # moves by prediction, but frames at 3 are the quickest at both speeds
+    ],
+)
+def test_frames_that_were_measured_otherwise_leave_it_open_whether_the_point_moves(tmp_path, factor, stretched, state):
+    measured = tuple(
+        MeasuredSpec(mbps, point, stretch=stretched.get(point, 1.0)) for mbps in (20.0, 5.0) for point in (1, 3, 4)
+    )
+    (finding,) = claims(tables_of(tmp_path, ProfileSpec(slower(factor), measured)))["best-by-speed"].findings
+    assert finding.state is state
+    assert ("the profile does not predict" in finding.why) is bool(stretched)
+
+
 def test_stress_is_compared_with_the_highest_availability(tmp_path):
     write_profile(tmp_path, ProfileSpec(HAND_MADE))
     write_profile(tmp_path, ProfileSpec(slower(3)), cpu_pct=25)

@@ -155,6 +155,30 @@ def test_availability_is_compared_along_an_axis_with_the_other_at_its_highest(tm
     assert memory.figure.endswith("; no run is ok at 10 %")
 
 
+def test_that_the_baseline_was_not_measured_under_stress_is_said(tmp_path):
+    write_block(tmp_path, restarts(6.0), strategy="pause-resume")
+    for cpu_pct in (100, 50):
+        write_block(tmp_path, switches(590, "build"), cpu_pct=cpu_pct)
+    verdict = decided(tmp_path)["availability"]
+    assert verdict.state is State.UNDECIDED
+    assert {finding.subject: finding.state for finding in verdict.findings} == {
+        "vgg19, switch-b2: CPU": State.HOLDS,
+        "vgg19, pause-resume: CPU": State.NOT_TESTED,
+        "vgg19, pause-resume: memory": State.NOT_TESTED,
+    }
+    assert "within 10 % or 0.5 ms counts as the same" in verdict.findings[0].figure.replace("\xa0", " ")
+
+
+def test_what_holds_holds_for_every_model_of_the_grid(tmp_path):
+    write_block(tmp_path, switches(0.4), strategy="switch-a1")
+    tables = build_tables(load_results(tmp_path))
+    states = [
+        {verdict.key: verdict.state for verdict in verdicts(tables, models)}["scenario-a"]
+        for models in ((), ("vgg19",), ("vgg19", "mobilenetv2"))
+    ]
+    assert states == [State.HOLDS, State.HOLDS, State.UNDECIDED]
+
+
 def test_a_level_between_the_ends_can_refute_that_availability_does_not_matter(tmp_path):
     for cpu_pct, ms in ((100, 590), (50, 1500), (25, 590)):
         write_block(tmp_path, switches(ms, "build", n=10), cpu_pct=cpu_pct)
@@ -262,10 +286,23 @@ def test_b2s_memory_is_held_against_what_the_baseline_takes_at_most(tmp_path):
     findings = decided(tmp_path)["b2-memory"].findings
     assert [finding.state for finding in findings] == [State.HOLDS] * 2
     assert all("1.00×" in finding.figure for finding in findings)
-    assert (
-        findings[0].short.replace("\xa0", " ")
-        == "1400 MB [1400, 1400] against 1400 MB [1400, 1400] of pause-resume, n = 6"
+    largest = "1,400 MB [1,400, 1,400]"
+    assert findings[0].short.replace("\xa0", " ") == f"{largest} against {largest} of pause-resume, n = 8"
+
+
+def test_memory_is_undecided_where_the_baselines_own_largest_is_uncertain(tmp_path):
+    either = [
+        replace(run, peak_mb={"edge": (1000.0, 1400.0)[number % 2], "cloud": 1800.0})
+        for number, run in enumerate(restarts(6.0))
+    ]
+    write_block(tmp_path, either, strategy="pause-resume")
+    write_block(tmp_path, switches(500, "build", peak_mb={"edge": 1200.0, "cloud": 1800.0}))
+    findings = {finding.subject: finding for finding in decided(tmp_path)["b2-memory"].findings}
+    assert findings["vgg19, edge"].state is State.UNDECIDED
+    assert "against at most 1,200 MB [1,000, 1,400] of pause-resume" in findings["vgg19, edge"].figure.replace(
+        "\xa0", " "
     )
+    assert findings["vgg19, cloud"].state is State.HOLDS
 
 
 def test_memory_is_undecided_where_size_and_charge_contradict_each_other(tmp_path):

@@ -16,11 +16,13 @@ from report.cells import cell_summaries
 from report.load import load_results
 from report.metrics.statistics import Interval
 from report.noise import noise_summaries
+from report.provenance import machines
 from report.scope import Cell, at_reference, condition, described, pooled, references
 from report.tables import build_tables
 from report.view.conditions import flagged_grid
 from report.view.efficiency import efficiency, efficiency_blocks_grid, efficiency_grid
 from report.view.runs import coverage_counts, coverage_grid
+from report.view.strategies import strategies_grid
 from report.view.trust import accounts, clocks_grid, machine, stress_grid
 from tests.synthetic import CLOCKS, RunSpec, write_block
 from workers.records import Conditions, Event, EventKind, Status
@@ -239,6 +241,29 @@ def test_too_few_blocks_do_not_tell_how_much_the_machine_differs(tmp_path):
     launching(tmp_path, "switch-b1", 2.0)
     write_block(tmp_path, [RunSpec()])  # of a runtime that does not say what its start took
     assert machine(tables_of(tmp_path)) == ""
+
+
+@pytest.mark.parametrize(
+    ("boots", "said"),
+    [
+        (("a", "a", "a"), "device, edge and cloud are one machine"),
+        (("a", "a", "b"), "device and edge are one machine"),
+        (("a", "b", "c"), "device, edge and cloud are machines of their own"),
+        (("a", None, "a"), ""),
+        ((), ""),
+    ],
+)
+def test_hosts_that_are_one_machine_are_called_so(boots, said):
+    hosts = {role: {"boot_id": boot} for role, boot in zip(("device", "edge", "cloud"), boots, strict=False)}
+    assert machines(hosts) == said
+
+
+def test_what_a_strategy_does_is_said_of_the_projects_own(tmp_path):
+    write_block(tmp_path, [RunSpec()])
+    write_block(tmp_path, [RunSpec()], strategy="my-own")
+    known, unknown = rows_of(strategies_grid(tables_of(tmp_path)))
+    assert known[2] == "build the new pipeline in the running containers, route to it, drop the old"
+    assert unknown[1].startswith("not one of this project")
 
 
 def test_accounts_of_frames_name_the_runs_that_do_not_add_up(tmp_path):

@@ -81,6 +81,24 @@ def test_a_disk_that_fills_up_leaves_what_was_there(path, room):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"97.0", b"1e308"), (b"97.0", b"-1e308"), (b"vgg19/switch-b2/cpu100-mem100", b"vgg19")]
+)
+def test_a_line_with_what_no_night_has_is_left_out(path, old, new):
+    append_records(path, NIGHTS[-1])
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+    found = read_history(path)
+    assert found.records == ()
+    assert "line 1 is damaged" in found.left_out[0]
+
+
+def test_a_line_that_is_nested_without_end_is_left_out(path):
+    append_records(path, NIGHTS[0])
+    path.write_bytes(b'{"schema":' + b"[" * 100_000 + b"\n" + path.read_bytes())
+    assert read_history(path).records == (NIGHTS[0],)
+
+
 @pytest.mark.parametrize("garbage", [b"\xff\xfe\n", b"[]\n", b'{"schema": 1, "record": "moon"}\n', b'"night"\n'])
 def test_garbage_is_left_out_and_said(path, garbage):
     append_records(path, NIGHTS[0])

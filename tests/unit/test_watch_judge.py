@@ -254,6 +254,16 @@ def test_a_night_fails_while_a_suspect_that_can_be_measured_again_was_not():
     assert not fails(grid, undecided(grid, judge(ledger_of(WALL), grid, THRESHOLDS)))
 
 
+def test_a_verdict_stays_open_until_the_last_suspect_was_measured_again():
+    ledger = Ledger(night(number, {DOWNTIME: value, DROPS: 1.0}) for number, value in enumerate(STEADY, start=1))
+    found = night(NEXT, {DOWNTIME: 130.0, DROPS: 30.0})
+    entered = undecided(found, judge(ledger, found, THRESHOLDS))
+    half = decide(ledger, found, entered, {DOWNTIME: Value(DOWNTIME, 131.0, 6)}, THRESHOLDS)
+    assert (names(half.alarms), names(half.waiting), half.open) == ([DOWNTIME], [DROPS], True)
+    whole = decide(ledger, found, half, {DROPS: Value(DROPS, 1.0, 6)}, THRESHOLDS)
+    assert (names(whole.alarms), names(whole.refuted), whole.waiting, whole.open) == ([DOWNTIME], [DROPS], (), False)
+
+
 def test_what_was_better_once_is_no_level():
     watch = Watch()
     watch.night(70.0)

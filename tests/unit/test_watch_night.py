@@ -359,7 +359,7 @@ def test_the_steps_by_hand_come_to_the_same(watched, capsys):
     assert "is in" in capsys.readouterr().out
     again = watched.folder / "again.yaml"
     assert main(["check", *history, "--config", str(grid), "--again", str(again)]) == 1
-    assert "Waiting: not measured again" in capsys.readouterr().out
+    assert "Waiting: to be measured again, until when the night fails" in capsys.readouterr().out
     assert main(["confirm", *history]) == 3
     assert "to be measured again first" in capsys.readouterr().err
     watched.testbed(again)
@@ -395,6 +395,34 @@ def test_suspects_are_those_of_the_night_whatever_the_thresholds_are_by_now(watc
     watched.testbed(again)
     assert main(["confirm", *by_lax, "--results", str(watched.folder / "again")]) == 0
     assert "Refuted" in capsys.readouterr().out
+
+
+def test_a_second_measurement_that_says_nothing_is_refused_and_costs_nothing(watched, capsys):
+    history, _ = appended_by_hand(watched)
+    confirm = ["confirm", *history, "--results"]
+    before = watched.history.read_bytes()
+    assert main([*confirm, str(watched.folder / "by-hand")]) == 3
+    assert "That is the night itself" in capsys.readouterr().err
+
+    def measured(name, strategies=(SLOW,), **record):
+        again = watched.folder / f"{name}.yaml"
+        again.write_text(yaml.safe_dump(GRID | {"strategies": strategies, "results": str(watched.folder / name)}))
+        watched.testbed.record = record
+        watched.testbed(again)
+        return str(watched.folder / name)
+
+    assert main([*confirm, measured("others", ["pause-resume"])]) == 3
+    assert (
+        "has no number of any suspect; it has to measure vgg19/switch-b2/cpu100-mem100, vgg19"
+        in capsys.readouterr().err
+    )
+    assert main([*confirm, measured("elsewhere", protocol_version=9)]) == 3
+    assert "another protocol" in capsys.readouterr().err
+    assert main([*confirm, measured("config", config_hash="f" * 64)]) == 3
+    assert "another config (vgg19/switch-b2/cpu100-mem100" in capsys.readouterr().err
+    assert watched.history.read_bytes() == before
+    assert main([*confirm, measured("again")]) == 1
+    assert "Alarms: worse" in capsys.readouterr().out
 
 
 def test_what_is_accepted_while_a_verdict_is_open_stays_accepted(watched):

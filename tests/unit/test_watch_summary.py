@@ -109,6 +109,14 @@ def test_dropped_frames_are_pooled_over_a_block_and_over_a_strategy(tmp_path):
     assert strategy.median == pytest.approx(block.median * block.n / strategy.n, rel=1e-4)
 
 
+def test_a_strategy_one_of_whose_blocks_failed_has_no_drop_rate_of_its_own(tmp_path):
+    write_block(tmp_path, runs(1000.0, busy_every=2))
+    bad = [RunSpec(status=Status.FAILED, reason="died", measured=False)] * 12
+    write_block(tmp_path, bad, model="mobilenetv2")
+    found = values_of(write_config(tmp_path, models=("vgg19", "mobilenetv2")))
+    assert [series.of for series in found if series.kind is Kind.DROPS] == [BLOCK]
+
+
 def test_the_grid_takes_from_its_first_blocks_start_to_its_last_ones_end(tmp_path):
     write_block(tmp_path, runs(100.0), started_utc="2026-11-23T20:00:00+00:00", duration_s=100.0)
     write_block(tmp_path, runs(100.0), strategy="switch-b1", started_utc="2026-11-23T20:02:00+00:00", duration_s=60.0)

@@ -51,7 +51,9 @@ def test_the_floor_is_a_fifth_of_what_matters():
     assert RELATIVE.floor == pytest.approx(math.log(1.1) / 5)
 
 
-@pytest.mark.parametrize("keys", [{}, {"percent": 5}, {"at_least": 1}, {"percent": 5, "points": 3}, {"points": 0}])
+@pytest.mark.parametrize(
+    "keys", [{}, {"percent": 5}, {"at_least": 1}, {"percent": 5, "points": 3}, {"points": 0}, {"points": math.inf}]
+)
 def test_relevance_is_either_relative_or_in_points(keys):
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(keys, Relevance)
