@@ -1,7 +1,8 @@
 """Two results folders side by side: which series differ clearly and relevantly. Pure.
 
 There are no nights to take a spread from, only runs and blocks. To what the medians of the runs vary by, that is added
-by which the machine differed from block to block, or the smallest spread of nights that is ever believed.
+by which the machine differed from block to block, or the smallest spread of nights that is ever believed. A strategy's
+downtimes are also compared all together, scenario by scenario: few runs of one say little.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from report.watch.baseline import upper_tail
 from report.watch.judge import clear_ones
+from report.watch.measures import strategy_of, with_strategies
 from report.watch.records import TIMES, Kind
 
 if TYPE_CHECKING:
@@ -59,8 +62,9 @@ def compare_sides(
         machine: of each side the standard deviation, from block to block, of the logarithm of all times.
     """
     ours, theirs = _by_series(first), _by_series(second)
-    common = [series for series in ours if series in theirs]
-    pairs = [_pair(ours[series], theirs[series], thresholds.kinds[series.kind], machine) for series in common]
+    common = [(ours[series], theirs[series]) for series in ours if series in theirs]
+    pairs = [_pair(*both, thresholds.kinds[both[0].series.kind], machine) for both in common]
+    pairs += _of_strategies(common, thresholds.kinds[Kind.DOWNTIME], machine)
     return Comparison(
         pairs=tuple(pairs),
         differing=tuple(pair for pair in _clear(pairs) if pair.matters),
@@ -76,12 +80,37 @@ def _pair(first: Sample, second: Sample, relevance: Relevance, machine: Sequence
     one, other = first.value(), second.value()
     if one is None or other is None:
         raise ValueError(f"{first.series.text} has no value")
-    ours, theirs = (_scaled(sample, relevance) for sample in (first, second))
-    apart = abs(statistics.fmean(ours) - statistics.fmean(theirs))
-    floors = [max(relevance.floor, one if first.series.kind in TIMES else 0.0) for one in machine]
-    varies = sum(floor**2 for floor in floors) + sum(statistics.variance(side) / len(side) for side in (ours, theirs))
-    p = 2 * upper_tail(apart / math.sqrt(varies), min(len(ours), len(theirs)) - 1)
-    return Pair(first.series, one, other, min(1.0, p), relevance.is_met(other.median, one.median))
+    return _judged(one, other, [(first, second)], relevance, machine)
+
+
+def _of_strategies(
+    common: Iterable[tuple[Sample, Sample]], relevance: Relevance, machine: Sequence[float]
+) -> list[Pair]:
+    """Return a pair for each strategy with several scenarios: geometric means of the medians of those in common."""
+    members: defaultdict[str, list[tuple[Sample, Sample]]] = defaultdict(list)
+    for both in common:
+        if both[0].series.kind is Kind.DOWNTIME:
+            members[strategy_of(both[0].series.of)].append(both)
+    found = []
+    for of_strategy in members.values():
+        sides = ([value for sample in side if (value := sample.value())] for side in zip(*of_strategy, strict=True))
+        one, other = (with_strategies(tuple(side), frozenset(value.series for value in side))[-1] for side in sides)
+        found += [_judged(one, other, of_strategy, relevance, machine)] if len(of_strategy) > 1 else []
+    return found
+
+
+def _judged(
+    one: Value, other: Value, strata: Sequence[tuple[Sample, Sample]], relevance: Relevance, machine: Sequence[float]
+) -> Pair:
+    """Compare by the mean over all strata of how far the means of a stratum's two sides are apart."""
+    scaled = [tuple(_scaled(sample, relevance) for sample in both) for both in strata]
+    apart = abs(statistics.fmean(statistics.fmean(ours) - statistics.fmean(theirs) for ours, theirs in scaled))
+    floors = [max(relevance.floor, deviation if one.series.kind in TIMES else 0.0) for deviation in machine]
+    means = sum(statistics.variance(side) / len(side) for both in scaled for side in both)
+    varies = sum(floor**2 for floor in floors) + means / len(strata) ** 2
+    freedom = min(sum(len(side) - 1 for side in sides) for sides in zip(*scaled, strict=True))
+    p = 2 * upper_tail(apart / math.sqrt(varies), freedom)
+    return Pair(one.series, one, other, min(1.0, p), relevance.is_met(other.median, one.median))
 
 
 def _scaled(sample: Sample, relevance: Relevance) -> list[float]:

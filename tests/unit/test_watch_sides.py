@@ -2,6 +2,7 @@
 
 import random
 
+import msgspec
 import pytest
 
 from report.watch.__main__ import main
@@ -60,6 +61,22 @@ def test_folders_that_are_alike_rarely_differ():
         ]
 
     assert sum(bool(differing(side(), side())) for _ in range(40)) <= 2
+
+
+def test_what_few_runs_of_each_scenario_do_not_show_all_of_a_strategy_do():
+    noise = random.Random(3)
+    scenarios = [msgspec.structs.replace(DOWNTIME, scenario=f"{number}") for number in range(6)]
+
+    def side(factor):
+        return [
+            Sample(series, tuple(factor * 100 * noise.lognormvariate(0, 0.3) for _ in range(4))) for series in scenarios
+        ]
+
+    one, slower = side(1.0), side(1.5)
+    found = compare_sides(one, slower, THRESHOLDS)
+    assert [pair.series.of for pair in found.differing] == ["switch-b2"]
+    assert compare_sides(one, side(1.0), THRESHOLDS).differing == ()
+    assert len(compare_sides(one[:1], slower[:1], THRESHOLDS).pairs) == 1
 
 
 def write_side(folder, middle_ms, **changed):
