@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from report.tables import Tables
 
 # At rest, and on a change; as in docs/glossary.md.
-_DOES = {
+DOES = {
     "pause-resume": (
         "one pipeline",
         "stop the intake, pause the containers, hand over the new cut, resume; the application starts again",
@@ -33,7 +33,7 @@ _UNKNOWN = ("not one of this project's own strategies", "see its source at the c
 def strategies_grid(tables: Tables) -> Grid:
     """Return what the strategies that were measured do."""
     rows = [
-        [Cell(strategy, swatch=strategy), *map(Cell, _DOES.get(strategy, _UNKNOWN))]
+        [Cell(strategy, swatch=strategy), *map(Cell, DOES.get(strategy, _UNKNOWN))]
         for strategy in strategies_of(tables.downtime)
     ]
     columns = [Column("Strategy"), Column("Has ready"), Column("On a change")]

@@ -22,10 +22,11 @@ from report.tables import build_tables
 from report.view.conditions import flagged_grid
 from report.view.efficiency import efficiency, efficiency_blocks_grid, efficiency_grid
 from report.view.runs import coverage_counts, coverage_grid
-from report.view.strategies import strategies_grid
+from report.view.strategies import DOES, strategies_grid
 from report.view.trust import accounts, clocks_grid, machine, stress_grid
 from tests.synthetic import CLOCKS, RunSpec, write_block
 from workers.records import Conditions, Event, EventKind, Status
+from workers.strategies import STRATEGIES
 
 LEVEL = st.sampled_from([100.0, 75.0, 50.0, 25.0])
 ROW = st.tuples(st.sampled_from(["mobilenetv2", "vgg19"]), LEVEL, LEVEL, st.sampled_from(["ok", "failed"]))
@@ -264,6 +265,7 @@ def test_what_a_strategy_does_is_said_of_the_projects_own(tmp_path):
     known, unknown = rows_of(strategies_grid(tables_of(tmp_path)))
     assert known[2] == "build the new pipeline in the running containers, route to it, drop the old"
     assert unknown[1].startswith("not one of this project")
+    assert DOES.keys() == STRATEGIES.keys()
 
 
 def test_accounts_of_frames_name_the_runs_that_do_not_add_up(tmp_path):
