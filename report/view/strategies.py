@@ -24,7 +24,7 @@ DOES = {
     "switch-hot": ("every useful point built over one copy of the weights (not the paper's)", "route to the point"),
     "switch-warm": (
         "one pipeline, beside it containers that have imported their runtime and hold no model (not the paper's)",
-        "load the model and build the cut there, route to it, remove the old, make others wait",
+        "load the model and build the cut there, route to it, remove the old, start such containers anew",
     ),
 }
 _UNKNOWN = ("not one of this project's own strategies", "see its source at the commit named above")
