@@ -44,8 +44,13 @@ class MovingRange:
         """How to print the range."""
         low, high = text.digits(self.from_ratio), text.digits(self.to_ratio)
         if self.from_the_end and self.to_the_end:
-            return f"any number from {low} to {high} (no other was tried)"
+            return whole_sweep(low, high)
         return f"{'at most ' if self.from_the_end else ''}{low} to {'at least ' if self.to_the_end else ''}{high}"
+
+
+def whole_sweep(low: str, high: str) -> str:
+    """Name a range that reaches both ends of the sweep: it has no bound."""
+    return f"any number from {low} to {high} (no other was tried)"
 
 
 def answer(tables: Tables) -> list[str]:

@@ -63,8 +63,7 @@ def verdicts(tables: Tables, models: Iterable[str] = ()) -> list[Verdict]:
 
 def _verdict(key: str, claim: PaperClaim, findings: list[Finding], models: set[str]) -> Verdict:
     state = worst(finding.state for finding in findings)
-    tested = {finding.model for finding in findings if finding.state is not State.NOT_TESTED}
-    left_open = models - tested or any(finding.state is State.NOT_TESTED for finding in findings)
-    if state is State.HOLDS and left_open:
+    untested = models - {finding.model for finding in findings}
+    if state is State.HOLDS and (untested or any(finding.state is State.NOT_TESTED for finding in findings)):
         state = State.UNDECIDED
     return Verdict(key, claim, state, tuple(findings))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from report import text
-from report.claims.decision import Finding, State, decide, worst
+from report.claims.decision import BASELINE, Finding, State, decide, worst
 from report.metrics.statistics import CONFIDENCE, Interval, median_interval
 from report.scope import pooled
 from report.summaries import models_of, moved, of, strategies_of
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 SAME_SHARE = 0.10  # a smaller change of the downtime is none, and so is one by less than half a millisecond
 SAME_MS = 0.5
-BASELINE = "pause-resume"
 
 
 @dataclass(frozen=True)

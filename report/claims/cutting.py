@@ -25,17 +25,7 @@ _OPPOSITE = {State.HOLDS: State.DOES_NOT_HOLD, State.DOES_NOT_HOLD: State.HOLDS}
 
 def by_speed(tables: Tables) -> list[Finding]:
     """The best point at one speed is not the best at the other."""
-    return [
-        Finding(
-            f"{fast.model}, {fast.mbps:g} and {slow.mbps:g} Mbit/s",
-            moves(fast, slow),
-            f"{_best(fast)}; {_best(slow)}{_cost(fast, slow)}",
-            fast.cell.text,
-            " ".join(filter(None, (*map(_measured, (fast, slow)), _speeds(tables, fast, moves(fast, slow))))),
-            f"layer {fast.best.index} and {slow.best.index}",
-        )
-        for fast, slow in pairs(at_references(tables))
-    ]
+    return [_between(tables, fast, slow) for fast, slow in pairs(at_references(tables))]
 
 
 def by_cpu(tables: Tables) -> list[Finding]:
@@ -54,8 +44,21 @@ def moves(one: Ranking, other: Ranking) -> State:
     if State.HOLDS in {there, back}:
         same = _quickest(one).index == _quickest(other).index
         return State.UNDECIDED if same else State.HOLDS
-    stays = there is back is State.DOES_NOT_HOLD and _shortest(one) is _shortest(other) is None
-    return State.DOES_NOT_HOLD if stays else State.UNDECIDED
+    contradicted = _shortest(one) is not None or _shortest(other) is not None
+    return State.UNDECIDED if State.UNDECIDED in {there, back} or contradicted else State.DOES_NOT_HOLD
+
+
+def _between(tables: Tables, fast: Ranking, slow: Ranking) -> Finding:
+    state = moves(fast, slow)
+    hosts = "" if state is State.HOLDS else _speeds(tables, fast)
+    return Finding(
+        f"{fast.model}, {fast.mbps:g} and {slow.mbps:g} Mbit/s",
+        state,
+        f"{_best(fast)}; {_best(slow)}{_cost(fast, slow)}",
+        fast.cell.text,
+        " ".join(filter(None, (_measured(fast), _measured(slow), hosts))),
+        f"layer {fast.best.index} and {slow.best.index}",
+    )
 
 
 def _leaves(before: Ranking, after: Ranking) -> State:
@@ -133,10 +136,10 @@ def _cost(fast: Ranking, slow: Ranking) -> str:
     return f"; staying costs {' and '.join(said)}"
 
 
-def _speeds(tables: Tables, ranking: Ranking, moved: State) -> str:
+def _speeds(tables: Tables, ranking: Ranking) -> str:
     """Say how the hosts compare: where the edge is as fast as the cloud, sending is all that a cut can cost."""
     profiles = _of_cell(tables.profiles, ranking)
-    if profiles.empty or moved is State.HOLDS:
+    if profiles.empty:
         return ""
     ratio = float(profiles["edge_to_cloud"].iloc[0])
     return (

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from report.metrics.statistics import Interval
 
 
+BASELINE = "pause-resume"  # the paper's
+
+
 class State(enum.Enum):
     """What the data say about a claim."""
 

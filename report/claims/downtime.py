@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from report import text
-from report.claims.decision import Finding, State, decide, worst
+from report.claims.decision import BASELINE, Finding, State, decide, worst
 from report.claims.frames import totals
 from report.claims.reasons import against_paper, longer, longest_parts
 from report.metrics.statistics import median_interval, ratio_interval
@@ -22,7 +22,7 @@ SECONDS_MS = 1000.0  # "for seconds": at least one
 COMPLETE_SHARE = 0.05  # "completely": at most this share of the frames offered meanwhile was answered
 SWITCH_MS = 1.0
 MAGNITUDE = 10.0
-_BASELINE, _B1, _B2 = "pause-resume", "switch-b1", "switch-b2"
+_B1, _B2 = "switch-b1", "switch-b2"
 _SCENARIO_A = ("switch-a1", "switch-a2")
 
 
@@ -30,8 +30,8 @@ def outage(tables: Tables) -> list[Finding]:
     """Pause-and-resume accepts no frame for a second or more; next to none offered meanwhile is answered."""
     runs, frames = _compared(tables), good(tables.at_reference(tables.frames))
     return [
-        _outage(tables, model, of(runs, model, _BASELINE), of(frames, model, _BASELINE))
-        for model in models_of(runs[runs["strategy"] == _BASELINE])
+        _outage(tables, model, of(runs, model, BASELINE), of(frames, model, BASELINE))
+        for model in models_of(runs[runs["strategy"] == BASELINE])
     ]
 
 
@@ -49,9 +49,9 @@ def scenario_a(tables: Tables) -> list[Finding]:
 def b2_speed(tables: Tables) -> list[Finding]:
     """The baseline's downtime is at least ten times Scenario B Case 2's."""
     runs = _compared(tables)
-    found = [(model, of(runs, model, _BASELINE), of(runs, model, _B2)) for model in models_of(runs)]
+    found = [(model, of(runs, model, BASELINE), of(runs, model, _B2)) for model in models_of(runs)]
     return [
-        _ratio(model, _condition_of(runs, model, _BASELINE, _B2), baseline, b2)
+        _ratio(model, _condition_of(runs, model, BASELINE, _B2), baseline, b2)
         for model, baseline, b2 in found
         if len(baseline) and len(b2)
     ]
@@ -61,10 +61,10 @@ def b1_between(tables: Tables) -> list[Finding]:
     """B1 takes longer than B2 and less than the baseline."""
     runs = _compared(tables)
     found = {
-        model: {strategy: of(runs, model, strategy) for strategy in (_B2, _B1, _BASELINE)} for model in models_of(runs)
+        model: {strategy: of(runs, model, strategy) for strategy in (_B2, _B1, BASELINE)} for model in models_of(runs)
     }
     return [
-        _between(tables, model, _condition_of(runs, model, _B2, _B1, _BASELINE), by_strategy)
+        _between(tables, model, _condition_of(runs, model, _B2, _B1, BASELINE), by_strategy)
         for model, by_strategy in found.items()
         if all(len(rows) for rows in by_strategy.values())
     ]
@@ -87,7 +87,7 @@ def _outage(tables: Tables, model: str, runs: pd.DataFrame, frames: pd.DataFrame
         f"intake stopped for {text.durations(stopped)} ({text.certainty(stopped)}{_apart(runs, 'outage_ms')}); "
         f"{answered:,} of {text.plural(offered, 'frame')} offered during the downtime answered"
     )
-    why = "" if state is State.HOLDS else longest_parts(tables, model, _BASELINE)
+    why = "" if state is State.HOLDS else longest_parts(tables, model, BASELINE)
     short = f"{text.durations(stopped)}, {answered:,} of {text.plural(offered, 'frame')} answered, n = {stopped.n}"
     return Finding(model, state, figure, condition(runs), why, short)
 
@@ -108,7 +108,7 @@ def _ratio(model: str, where: str, baseline: pd.DataFrame, b2: pd.DataFrame) -> 
     ratio = ratio_interval(baseline["downtime_ms"], b2["downtime_ms"])
     state = decide(ratio, above=MAGNITUDE)
     slow, fast = median_interval(baseline["downtime_ms"]), median_interval(b2["downtime_ms"])
-    why = "" if state is State.HOLDS else against_paper({_BASELINE: slow.median, _B2: fast.median})
+    why = "" if state is State.HOLDS else against_paper({BASELINE: slow.median, _B2: fast.median})
     figure = (
         f"the baseline's {text.durations(slow)}{_apart(baseline)} are {text.factor(ratio)} "
         f"B2's {text.durations(fast)}{_apart(b2)} ({text.certainty(ratio)})"
@@ -119,12 +119,12 @@ def _ratio(model: str, where: str, baseline: pd.DataFrame, b2: pd.DataFrame) -> 
 def _between(tables: Tables, model: str, where: str, runs: dict[str, pd.DataFrame]) -> Finding:
     sample = {strategy: rows["downtime_ms"].tolist() for strategy, rows in runs.items()}
     above_b2 = decide(ratio_interval(sample[_B1], sample[_B2]), above=1.0)
-    below_baseline = decide(ratio_interval(sample[_BASELINE], sample[_B1]), above=1.0)
+    below_baseline = decide(ratio_interval(sample[BASELINE], sample[_B1]), above=1.0)
     intervals = {strategy: median_interval(values) for strategy, values in sample.items()}
     shown = [f"{name} {text.durations(found)} (n = {found.n}{_apart(runs[name])})" for name, found in intervals.items()]
     reasons = (
         longer(tables, model, _B2, _B1) if above_b2 is not State.HOLDS else "",
-        longer(tables, model, _B1, _BASELINE) if below_baseline is not State.HOLDS else "",
+        longer(tables, model, _B1, BASELINE) if below_baseline is not State.HOLDS else "",
     )
     state = worst((above_b2, below_baseline))
     named = zip(("B2", "B1", "baseline"), intervals.values(), strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from report import text
-from report.answers import of_cell, ranges_where
+from report.answers import of_cell, ranges_where, whole_sweep
 from report.cuts import at_references
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _range(found: tuple[float, float], ends: tuple[float, float]) -> str:
     """Name a range of ratios; where it reaches an end of the sweep, it may go on beyond."""
     low, high = map(text.digits, found)
     if found == ends:
-        return f"any number from {low} to {high} (no other was tried)"
+        return whole_sweep(low, high)
     if found[0] == ends[0]:
         return f"at most {high}"
     return f"at least {low}" if found[1] == ends[1] else f"between {low} and {high}"

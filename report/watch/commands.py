@@ -19,7 +19,7 @@ from report.noise import FEWEST_BLOCKS
 from report.tables import build_tables
 from report.watch.errors import HistoryError, NightError
 from report.watch.grids import only, read_grid
-from report.watch.history import append_records, read_history
+from report.watch.history import append_record, read_history
 from report.watch.judge import decide, fails, judge, owed, undecided
 from report.watch.ledger import Ledger, Mark
 from report.watch.measures import samples, strategy_of
@@ -100,7 +100,7 @@ def confirm(arguments: Namespace) -> int:
     if not known.open:
         raise HistoryError(f"The last night ({last.started_utc}) has its verdict already: there is nothing to confirm.")
     verdict = decide(ledger, last, known, _second(arguments, last, owed(last, known), thresholds), thresholds)
-    append_records(arguments.history, verdict)
+    append_record(arguments.history, verdict)
     print(summary(last, judgement, verdict, notes_on(ledger, last, history.left_out)))
     return _status(last, verdict)
 
@@ -117,7 +117,7 @@ def accept(arguments: Namespace) -> int:
             else "No alarm is standing: there is nothing to accept."
         )
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    append_records(arguments.history, Acceptance(now, arguments.note, tuple(chosen)))
+    append_record(arguments.history, Acceptance(now, arguments.note, tuple(chosen)))
     print("\n".join(f"accepted: {series.text}" for series in chosen))
     return FINE
 

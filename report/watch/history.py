@@ -69,22 +69,22 @@ def read_history(path: Path) -> History:
     return History(tuple(records), tuple(left_out))
 
 
-def append_records(path: Path, *records: Record) -> None:
-    """Append records, a line each, in one write and wait until the disk has them.
+def append_record(path: Path, record: Record) -> None:
+    """Append a record as a line and wait until the disk has it.
 
-    A torn last line is ended first, so that these stand on their own. What cannot be written whole leaves nothing.
+    A torn last line is ended first, so that this one stands on its own. What cannot be written whole leaves nothing.
 
     Raises:
         HistoryError: it cannot be written.
     """
-    lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
+    line = msgspec.json.encode(record) + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_torn(file.fileno()):
-                lines = b"\n" + lines
-            _write_whole(file.fileno(), lines)
+                line = b"\n" + line
+            _write_whole(file.fileno(), line)
     except OSError as error:
         raise HistoryError(
             f"The history {path} cannot be written: {error.strerror}. Make room there or name another with --history."

@@ -18,7 +18,7 @@ from report.load import load_results
 from report.tables import build_tables
 from report.watch.errors import NightError, StepFailed
 from report.watch.grids import only, read_grid, whole
-from report.watch.history import append_records, read_history
+from report.watch.history import append_record, read_history
 from report.watch.judge import decide, judge, owed, undecided
 from report.watch.ledger import Ledger
 from report.watch.likeness import host_class
@@ -90,7 +90,7 @@ def run_night(places: Places, measured: Callable[[Path], None]) -> tuple[Night, 
             if verdict.open:
                 again = _again(folder, grid, night, owed(night, verdict), measured, thresholds)
                 verdict = decide(ledger, night, verdict, again, thresholds)
-                append_records(places.history, verdict)
+                append_record(places.history, verdict)
         finally:
             notes = notes_on(ledger, night, history.left_out)
             _tell(places, folder, summary(night, judgement, verdict, notes))
@@ -111,11 +111,11 @@ def enter(history: Path, ledger: Ledger, night: Night, thresholds: Thresholds) -
         NightError: the night measured too little to be judged; it is in the history all the same.
     """
     if night.short is not None:
-        append_records(history, night)
+        append_record(history, night)
         raise NightError(night.short)
     judgement = judge(ledger, night, thresholds)
     verdict = undecided(night, judgement)
-    append_records(history, msgspec.structs.replace(night, verdict=verdict))
+    append_record(history, msgspec.structs.replace(night, verdict=verdict))
     return judgement, verdict
 
 

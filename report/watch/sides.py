@@ -92,10 +92,10 @@ def _of_strategies(
         if both[0].series.kind is Kind.DOWNTIME:
             members[strategy_of(both[0].series.of)].append(both)
     found = []
-    for of_strategy in members.values():
+    for of_strategy in (several for several in members.values() if len(several) > 1):
         sides = ([value for sample in side if (value := sample.value())] for side in zip(*of_strategy, strict=True))
         one, other = (with_strategies(tuple(side), frozenset(value.series for value in side))[-1] for side in sides)
-        found += [_judged(one, other, of_strategy, relevance, machine)] if len(of_strategy) > 1 else []
+        found.append(_judged(one, other, of_strategy, relevance, machine))
     return found
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from report.watch.errors import Busy, HistoryError
-from report.watch.history import append_records, read_history
+from report.watch.history import append_record, read_history
 from report.watch.lock import one_night
 from report.watch.records import Acceptance, Finding, Verdict
 from tests.unit.watch_nights import DOWNTIME, STEADY, nights
@@ -24,7 +24,7 @@ def path(tmp_path):
 def test_records_come_back_as_they_went_in(path):
     records = (*NIGHTS, Verdict("n8", alarms=(FINDING,)), Acceptance("2026-11-09T08:00:00+00:00", "why", (DOWNTIME,)))
     for record in records:
-        append_records(path, record)
+        append_record(path, record)
     assert read_history(path).records == records
     assert read_history(path).nights == NIGHTS
     assert len(path.read_bytes().splitlines()) == len(records)
@@ -35,12 +35,12 @@ def test_a_history_that_does_not_exist_is_empty(path):
 
 
 def test_a_line_cut_anywhere_costs_that_night_alone(path):
-    append_records(path, NIGHTS[0])
+    append_record(path, NIGHTS[0])
     whole = path.read_bytes()
     line = msgspec.json.encode(NIGHTS[1])
     for length in range(1, len(line)):
         path.write_bytes(whole + line[:length])
-        append_records(path, NIGHTS[2])
+        append_record(path, NIGHTS[2])
         found = read_history(path)
         assert found.records == (NIGHTS[0], NIGHTS[2])
         assert len(found.left_out) == 1
@@ -48,9 +48,9 @@ def test_a_line_cut_anywhere_costs_that_night_alone(path):
 
 
 def test_a_record_whose_newline_alone_is_missing_counts(path):
-    append_records(path, NIGHTS[0])
+    append_record(path, NIGHTS[0])
     path.write_bytes(path.read_bytes()[:-1])
-    append_records(path, NIGHTS[1])
+    append_record(path, NIGHTS[1])
     assert read_history(path).records == (NIGHTS[0], NIGHTS[1])
 
 
@@ -58,13 +58,13 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from report.watch.errors import HistoryError
-from report.watch.history import append_records
+from report.watch.history import append_record
 from report.watch.records import Acceptance
 path = Path(sys.argv[1])
 size = path.stat().st_size + int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 try:
-    append_records(path, Acceptance("now", "x" * 500))
+    append_record(path, Acceptance("now", "x" * 500))
 except HistoryError as error:
     print(error)
 """
@@ -72,7 +72,7 @@ except HistoryError as error:
 
 @pytest.mark.parametrize("room", [0, 1, 300])
 def test_a_disk_that_fills_up_leaves_what_was_there(path, room):
-    append_records(path, NIGHTS[0])
+    append_record(path, NIGHTS[0])
     before = path.read_bytes()
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(path), str(room)], capture_output=True, text=True, check=True
@@ -85,7 +85,7 @@ def test_a_disk_that_fills_up_leaves_what_was_there(path, room):
     ("old", "new"), [(b"97.0", b"1e308"), (b"97.0", b"-1e308"), (b"vgg19/switch-b2/cpu100-mem100", b"vgg19")]
 )
 def test_a_line_with_what_no_night_has_is_left_out(path, old, new):
-    append_records(path, NIGHTS[-1])
+    append_record(path, NIGHTS[-1])
     assert old in path.read_bytes()
     path.write_bytes(path.read_bytes().replace(old, new))
     found = read_history(path)
@@ -94,14 +94,14 @@ def test_a_line_with_what_no_night_has_is_left_out(path, old, new):
 
 
 def test_a_line_that_is_nested_without_end_is_left_out(path):
-    append_records(path, NIGHTS[0])
+    append_record(path, NIGHTS[0])
     path.write_bytes(b'{"schema":' + b"[" * 100_000 + b"\n" + path.read_bytes())
     assert read_history(path).records == (NIGHTS[0],)
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xfe\n", b"[]\n", b'{"schema": 1, "record": "moon"}\n', b'"night"\n'])
 def test_garbage_is_left_out_and_said(path, garbage):
-    append_records(path, NIGHTS[0])
+    append_record(path, NIGHTS[0])
     path.write_bytes(garbage + path.read_bytes())
     found = read_history(path)
     assert found.records == (NIGHTS[0],)
@@ -109,16 +109,16 @@ def test_garbage_is_left_out_and_said(path, garbage):
 
 
 def test_nights_of_an_older_schema_are_left_out_and_said(path):
-    append_records(path, msgspec.structs.replace(NIGHTS[0], schema=0))
-    append_records(path, NIGHTS[1])
+    append_record(path, msgspec.structs.replace(NIGHTS[0], schema=0))
+    append_record(path, NIGHTS[1])
     found = read_history(path)
     assert found.records == (NIGHTS[1],)
     assert "older code (history schema 0)" in found.left_out[0]
 
 
 def test_a_history_of_newer_code_is_refused_with_the_way_out(path):
-    append_records(path, NIGHTS[0])
-    append_records(path, msgspec.structs.replace(NIGHTS[1], schema=2))
+    append_record(path, NIGHTS[0])
+    append_record(path, msgspec.structs.replace(NIGHTS[1], schema=2))
     with pytest.raises(HistoryError, match=r"line 2 was written by newer code .*name another history"):
         read_history(path)
 
@@ -126,7 +126,7 @@ def test_a_history_of_newer_code_is_refused_with_the_way_out(path):
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HistoryError, match="cannot be written"):
-        append_records(tmp_path / "file/history.jsonl", NIGHTS[0])
+        append_record(tmp_path / "file/history.jsonl", NIGHTS[0])
     with pytest.raises(HistoryError, match="cannot be read: Is a directory"):
         read_history(tmp_path)
 
@@ -134,10 +134,10 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from report.watch.history import append_records
+from report.watch.history import append_record
 from report.watch.records import Acceptance
 for number in range(100):
-    append_records(Path(sys.argv[1]), Acceptance(sys.argv[2], "x" * 5000))
+    append_record(Path(sys.argv[1]), Acceptance(sys.argv[2], "x" * 5000))
 """
 
 

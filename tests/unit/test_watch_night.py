@@ -14,7 +14,7 @@ from hosts.config import load
 from hosts.grid import blocks
 from report.watch import commands, night
 from report.watch.__main__ import main
-from report.watch.history import append_records, read_history
+from report.watch.history import append_record, read_history
 from report.watch.lock import one_night
 from tests.synthetic import RunSpec, write_block
 from workers.records import Status
@@ -123,7 +123,7 @@ class Place:
                 msgspec.structs.replace(value, median=value.median * self.testbed.random.gauss(1, 0.01))
                 for value in first.values
             )
-            append_records(
+            append_record(
                 self.history,
                 msgspec.structs.replace(first, id=f"like {number}", values=values, commit=f"{number}" * 40),
             )
@@ -324,7 +324,7 @@ def test_a_torn_line_is_said_and_harms_no_other_night(watched):
 
 
 def test_a_history_of_newer_code_is_refused_before_anything_is_measured(watched, capsys):
-    append_records(watched.history, msgspec.structs.replace(watched.last(), schema=99))
+    append_record(watched.history, msgspec.structs.replace(watched.last(), schema=99))
     watched.testbed.measured.clear()
     assert watched.night() == 2
     assert watched.testbed.measured == []
