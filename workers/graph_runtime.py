@@ -17,11 +17,13 @@ import types
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workers.errors import PartitionError
 from workers.graph_stretch import Argument, Stretch, Types, between, make_function
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only: a runner's stderr is fetched and read
@@ -45,6 +47,7 @@ from tensorflow.python.framework import dtypes, errors_impl, op_def_registry, op
 tf2.enable()
 ops.enable_eager_execution()
 
+_COVERED = 0.5  # of a stretch: with less, a second call a frame spares too little (docs/adr/0010-one-loader.md)
 _numbers = itertools.count(1)  # a function's name is registered once in a process
 
 
@@ -98,9 +101,22 @@ class StoredGraph:
             if not context.context().has_function(name):
                 context.context().add_function_def(function)
 
-    def function(self, stretch: Stretch) -> Function:
-        """Return what computes a stretch of the graph."""
+    def function(self, stretch: Stretch, beside: Iterable[Function | Chain] = ()) -> Function | Chain:
+        """Return what computes a stretch of the graph.
+
+        Where one of the functions `beside` covers at least half of it, it is that and a function of the rest: the
+        kernels of what is covered are there once, and each call costs a second one.
+        """
         wanted = between(self._nodes, stretch.feed, stretch.fetch)
+        ends = (one for one in beside if isinstance(one, Function) and one.stretch.is_end_of(stretch, wanted))
+        largest = max(ends, key=lambda one: one.size, default=None)
+        if largest is None or largest.size < _COVERED * len(wanted):
+            return self._make(stretch, wanted)
+        rest = stretch.without(largest.stretch)
+        made = self._make(rest, between(self._nodes, rest.feed, rest.fetch))
+        return Chain(largest, made) if largest.stretch.feed == stretch.feed else Chain(made, largest)
+
+    def _make(self, stretch: Stretch, wanted: set[str]) -> Function:
         used = [name for name in self._weights if name in wanted]
         weights = [self._weights[name] for name in used]
         arguments = [
@@ -112,7 +128,7 @@ class StoredGraph:
             function_pb2.FunctionDef, lambda text: int(dtypes.as_dtype(text).as_datatype_enum), self._operation
         )
         context.context().add_function_def(make_function(name, self._nodes, stretch, arguments, known))
-        return Function(name, weights)
+        return Function(name, weights, stretch, len(wanted))
 
     def _operation(self, name: str) -> Any:
         function = self._functions.get(name)
@@ -122,11 +138,13 @@ class StoredGraph:
 class Function:
     """A function of TensorFlow's runtime, forgotten there once nobody has it any more.
 
-    It takes a NumPy array, whose memory must stay as it is until the result is gone, and returns a float32 tensor.
+    It takes a NumPy array, whose memory must stay as it is until the result is gone, or a tensor, and returns a float32
+    tensor. `size` is the number of the graph's nodes in it.
     """
 
-    def __init__(self, name: str, weights: Sequence[Any]) -> None:
+    def __init__(self, name: str, weights: Sequence[Any], stretch: Stretch, size: int) -> None:
         self._name, self._weights = name, weights
+        self.stretch, self.size = stretch, size
         weakref.finalize(self, _forget, name)
 
     def __call__(self, values: Any) -> Any:
@@ -140,7 +158,7 @@ class Function:
         except errors_impl.OpError as error:
             raise _refused(error) from error
 
-    def instantiate(self, values: Any) -> None:
+    def instantiate(self) -> None:
         """Have TensorFlow make the function's kernels and place them, without computing anything.
 
         A call that is cancelled before it begins does just that.
@@ -148,6 +166,7 @@ class Function:
         Raises:
             PartitionError: TensorFlow cannot.
         """
+        values = np.zeros(self.stretch.shape, self.stretch.dtype)
         cancelled = cancellation.CancellationManager()
         cancelled.start_cancel()
         try:
@@ -164,7 +183,28 @@ class Function:
             raise _refused(error) from error
 
     def _inputs(self, values: Any) -> list[Any]:
-        return [ops.EagerTensor(values, context.context().device_name, None), *self._weights]
+        given = values if isinstance(values, ops.EagerTensor) else _tensor(values)
+        return [given, *self._weights]
+
+
+class Chain:
+    """Two functions, the second on what the first returns; like one `Function`."""
+
+    def __init__(self, first: Function, then: Function) -> None:
+        self._first, self._then = first, then
+
+    def __call__(self, values: Any) -> Any:
+        """See `Function`."""
+        return self._then(self._first(values))
+
+    def instantiate(self) -> None:
+        """See `Function`; nothing where TensorFlow has done so before."""
+        self._first.instantiate()
+        self._then.instantiate()
+
+
+def _tensor(values: Any) -> Any:
+    return ops.EagerTensor(values, context.context().device_name, None)
 
 
 def _refused(error: Any) -> PartitionError:

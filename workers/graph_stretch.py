@@ -12,6 +12,7 @@ from workers.partition_graph import node_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 GIVEN, RESULT = "given", "result"
 _FED, _BATCH, _FLAT, _SIZES, _AS_FLOAT = "fed/cast", "fed/batch", "result/flat", "result/sizes", "result/cast"
@@ -28,6 +29,18 @@ class Stretch(NamedTuple):
     shape: tuple[int, ...]
     dtype: str
     out_shape: tuple[int, ...]
+
+    def is_end_of(self, whole: Stretch, nodes: AbstractSet[str]) -> bool:
+        """Return whether this is where a longer stretch, of these nodes, begins or ends."""
+        begins = self.feed == whole.feed and self.fetch in nodes
+        ends = self.fetch == whole.fetch and self.feed in nodes
+        return self != whole and (begins or ends)
+
+    def without(self, end: Stretch) -> Stretch:
+        """Return what is left of this stretch without its beginning or its end."""
+        if end.feed == self.feed:
+            return Stretch(end.fetch, self.fetch, end.out_shape, "float32", self.out_shape)
+        return Stretch(self.feed, end.feed, self.shape, self.dtype, end.shape)
 
 
 class Argument(NamedTuple):

@@ -21,13 +21,13 @@ from workers.partition import resolve
 from workers.store import ALIGNMENT_BYTES, FRAME, GRAPH, WEIGHTS, StoredModel, point_node, weight_node
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from types import ModuleType
 
     from numpy.typing import DTypeLike, NDArray
 
-    from workers.graph_runtime import Function, StoredGraph
+    from workers.graph_runtime import Chain, Function, StoredGraph
     from workers.messages import WeightsMemory
     from workers.partition import PartitionPoint
     from workers.store import StoredVariable
@@ -45,15 +45,15 @@ class Part:
 
     def __init__(
         self,
-        run: Function,
+        run: Function | Chain,
         shape: tuple[int, ...],
         dtype: DTypeLike,
         timings_ms: dict[str, float],
     ) -> None:
-        self._run = run
+        self.run = run
         self.shape, self.dtype = shape, np.dtype(dtype)
         started_ns = time.monotonic_ns()
-        run.instantiate(np.zeros(shape, dtype))
+        run.instantiate()
         self.timings_ms = {**timings_ms, "instantiate": _elapsed_ms(started_ns)}
 
     def warm_up(self) -> None:
@@ -71,7 +71,7 @@ class Part:
         if array.shape != self.shape or array.dtype != self.dtype:
             raise ValueError(f"this part takes {self.dtype} {self.shape}, but was given {array.dtype} {array.shape}")
         # A memoryview of an eager tensor is its own memory; .numpy() would copy it.
-        return np.asarray(memoryview(self._run(array)))
+        return np.asarray(memoryview(self.run(array)))
 
 
 class LoadedModel:
@@ -121,35 +121,37 @@ class LoadedModel:
         """Return the weights by the names of the graph's nodes that stand for them: views of this very memory."""
         return {name: np.asarray(memoryview(tensor)) for name, tensor in self._tensors.items()}
 
-    def build_head(self, index: int) -> Part:
+    def build_head(self, index: int, beside: Iterable[Part] = ()) -> Part:
         """Build the head of a point: uint8 RGB frame (H, W, C) -> float32 tensor of the point's shape.
 
-        It preprocesses the frame; at the input point it does no more than that.
+        It preprocesses the frame; at the input point it does no more than that. Of the heads `beside` it, one that
+        covers at least half of it becomes its beginning, which spares the memory of that half.
 
         Raises:
             PartitionError: no such point; names the nearest.
         """
         point = resolve(self.points, index)
-        return self._build(FRAME, point, self.meta.input_shape, self.meta.input_dtype, point.output_shape)
+        meta = self.meta
+        head = Stretch(FRAME, point_node(point.index), meta.input_shape, meta.input_dtype, point.output_shape)
+        return self._build(head, beside)
 
-    def build_tail(self, index: int) -> Part:
+    def build_tail(self, index: int, beside: Iterable[Part] = ()) -> Part:
         """Build the tail of a point: float32 tensor of the point's shape -> logits (classes,).
 
-        At the output point it is the identity.
+        At the output point it is the identity. See `build_head` for `beside`, of which one becomes its end.
 
         Raises:
             PartitionError: no such point; names the nearest.
         """
         point = resolve(self.points, index)
-        last = self.points[-1]
-        return self._build(point_node(point.index), last, point.output_shape, "float32", (self.meta.classes,))
+        last = point_node(self.points[-1].index)
+        tail = Stretch(point_node(point.index), last, point.output_shape, "float32", (self.meta.classes,))
+        return self._build(tail, beside)
 
-    def _build(
-        self, feed: str, end: PartitionPoint, shape: tuple[int, ...], dtype: str, out_shape: tuple[int, ...]
-    ) -> Part:
+    def _build(self, stretch: Stretch, beside: Iterable[Part]) -> Part:
         started_ns = time.monotonic_ns()
-        run = self._graph.function(Stretch(feed, point_node(end.index), shape, dtype, out_shape))
-        return Part(run, shape, dtype, {"build": _elapsed_ms(started_ns)})
+        run = self._graph.function(stretch, [part.run for part in beside])
+        return Part(run, stretch.shape, stretch.dtype, {"build": _elapsed_ms(started_ns)})
 
 
 def _elapsed_ms(since_ns: int) -> float:

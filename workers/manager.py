@@ -261,7 +261,7 @@ class PipelineManager:
             lasting = any(failure.lasting for failure in failures)
             self._log(EventKind.WORK_FAILED, {**about, "reason": reason}, now_ns)
             await self._clean_up_after(action)
-            if isinstance(action, s.BuildInside) and action.if_room:
+            if isinstance(action, s.BuildInside) and action.sparing:
                 print(f"edge: point {cut.point} ({self._names.get(cut.point)}) stays cold: {reason}", file=sys.stderr)
             self._feed(s.WorkFailed(cut, reason, lasting))
             if self._state.phase is s.Phase.DOWN:
@@ -299,8 +299,8 @@ class PipelineManager:
             case s.LaunchContainers(_, urgent):
                 points = () if cut.point == s.UNCUT else (cut.point,)
                 return m.Launch(number, cut.container, points, next(self._ports), urgent)
-            case s.BuildInside(_, urgent, if_room):
-                return m.Build(number, cut.container, cut.point, urgent, if_room)
+            case s.BuildInside(_, urgent, sparing):
+                return m.Build(number, cut.container, cut.point, urgent, sparing)
             case s.RebuildPaused(_, restart):
                 return m.Rebuild(number, cut.container, cut.point, restart)
             case s.DropInside():

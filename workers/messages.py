@@ -385,15 +385,15 @@ class Launch(Message, frozen=True):
 class Build(Message, frozen=True):
     """Build the part for a cut at `point` inside a running container.
 
-    `urgent`: a change waits for it; otherwise it makes a first inference. `if_room`: refuse what would not fit into the
-    memory that is left.
+    `urgent`: a change waits for it; otherwise it makes a first inference. `sparing`: upon another part that covers half
+    of it, and refused where it would not fit into the memory that is left.
     """
 
     order: int
     container: str
     point: int
     urgent: bool = False
-    if_room: bool = False
+    sparing: bool = False
 
 
 class Drop(Message, frozen=True):
@@ -489,10 +489,11 @@ TierReply = Fulfilled | Refused | Died | ProbeReport | Profiled
 
 
 class BuildPart(Message, frozen=True):
-    """Build the part for a cut at `point`, and unless it is `urgent` run it once."""
+    """Build the part for a cut at `point`, and unless it is `urgent` run it once; `sparing`: upon another part."""
 
     point: int
     urgent: bool
+    sparing: bool
 
 
 class DropPart(Message, frozen=True):

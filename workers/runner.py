@@ -26,10 +26,9 @@ from workers.inference import LoadedModel, import_runtime
 from workers.memory import Growth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import zmq
 
+    from workers.inference import Part
     from workers.records import TierTimings
 
 POLL_MS = 50
@@ -99,7 +98,7 @@ class Runner:
         self._watch.split("start")
         self._plane = transport.DataPlane(self._config.keys)
         self._control = self._plane.connect_local(transport.DEALER, self._config.control_path, self._config.container)
-        self._parts: dict[int, Callable[[Any], Any]] = {}
+        self._parts: dict[int, Part] = {}
         self._model: LoadedModel | None = None
         self._grown_bytes = 0
         self._stop = threading.Event()
@@ -127,10 +126,10 @@ class Runner:
 
     def _obey(self, order: m.RunnerOrder) -> None:
         match order:
-            case m.BuildPart(point, urgent):
+            case m.BuildPart(point, urgent, sparing):
                 try:
                     loaded_ms = self._load_model() if self._model is None else {}
-                    built_ms = self._build(point, urgent=urgent)
+                    built_ms = self._build(point, urgent=urgent, sparing=sparing)
                     self._say(m.PartBuilt(point, {**loaded_ms, **built_ms}, self._grown_bytes))
                 except WorkerError as error:
                     self._say(m.RunnerTrouble(str(error), lasting=True))
@@ -173,12 +172,12 @@ class Runner:
         self._model = LoadedModel.load(Path(self._config.model_folder), self._config.weights_memory)
         return self._model.timings_ms
 
-    def _build(self, point: int, *, urgent: bool) -> dict[str, float]:
+    def _build(self, point: int, *, urgent: bool, sparing: bool = False) -> dict[str, float]:
         if self._model is None:
             raise WorkerError("no model is loaded")
         growth = Growth()
         make = self._model.build_head if self._config.tier == "edge" else self._model.build_tail
-        part = make(point)
+        part = make(point, self._parts.values() if sparing else ())
         if not urgent:
             part.warm_up()
         self._grown_bytes = max(self._grown_bytes, growth.bytes())
@@ -257,7 +256,7 @@ class Runner:
             tail_done_ns=done_ns,
         ), logits
 
-    def _part(self, point: int) -> Callable[[Any], Any]:
+    def _part(self, point: int) -> Part:
         part = self._parts.get(point)
         if part is None:
             raise WorkerError(f"{self._config.tier}: no part is built for a cut at {point}")

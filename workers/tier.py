@@ -139,9 +139,9 @@ class Tier:
 
     async def _build(self, order: m.Build) -> dict[str, float]:
         grown_bytes = self._grown_bytes.get(order.container, 0)
-        if order.if_room and (lacking := headroom.lacking(self.cgroup, grown_bytes)):
+        if order.sparing and (lacking := headroom.lacking(self.cgroup, grown_bytes)):
             raise LastingError(lacking)
-        reply = await self._ask(order.container, m.BuildPart(order.point, order.urgent))
+        reply = await self._ask(order.container, m.BuildPart(order.point, order.urgent, order.sparing))
         self._grown_bytes[order.container] = max(grown_bytes, reply.grown_bytes)
         parts_ms: dict[str, float] = reply.parts_ms
         return parts_ms

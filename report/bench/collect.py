@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 import msgspec
 
 Key = tuple[str, str, float, float]  # model, strategy, CPU and memory availability
-Samples = defaultdict[str, list[float]]  # values by tier
+Samples = defaultdict[tuple[str, int], list[float]]  # values by tier and the cut before the change
 _MS = 1e-6
 
 
@@ -162,7 +162,7 @@ def _add_run(found: Found, block: Block, logs: RunLogs) -> None:
                 (found.peak_charged_mb, "peak_cgroup_mb"),
             ):
                 if row[column] is not None:
-                    values[row["tier"]].append(float(row[column]))
+                    values[row["tier"], logs.record.from_point].append(float(row[column]))
     record = logs.record
     found.steady[record.from_mbps, record.from_point] += _steady(logs.edge_frames, record.from_point, steps.learned_ns)
 

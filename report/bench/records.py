@@ -28,6 +28,8 @@ class Figure(msgspec.Struct, frozen=True):
 class MemoryFigures(msgspec.Struct, frozen=True):
     """Memory of a tier's pipelines (MB, PSS): at rest, at the peak of a change, and beyond the baseline's at rest.
 
+    Each is at the cut before the change where it is most.
+
     `additional_share` is additional over the baseline's rest; `charged` is the same by what the cgroups are charged
     with (anonymous memory: without the pages of mapped weights, which the kernel can have again).
     """

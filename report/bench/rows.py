@@ -19,7 +19,7 @@ from report.metrics.statistics import difference_interval, median_interval, quan
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from report.bench.collect import Collected, Found, Key
+    from report.bench.collect import Collected, Found, Key, Samples
     from report.bench.records import Figure
 
 P99 = 0.99
@@ -67,11 +67,16 @@ def _row(key: Key, found: Found, baseline: Found | None) -> StrategyRow:
 
 
 def _memory(tier: str, found: Found, baseline: Found | None) -> MemoryFigures:
-    """Return a tier's memory; additional is the larger of rest and peak, beyond the baseline's rest."""
-    rest, peak = found.rest_mb[tier], found.peak_mb[tier]
-    additional, share = _additional(rest, peak, baseline.rest_mb[tier] if baseline else [])
+    """Return a tier's memory; additional is the larger of rest and peak, beyond the baseline's rest.
+
+    All of it at the cut where it is most: another cut of the very same pipeline may need more.
+    """
+    rest, peak = _most(found.rest_mb, tier), _most(found.peak_mb, tier)
+    additional, share = _additional(rest, peak, _most(baseline.rest_mb, tier) if baseline else [])
     charged, charged_share = _additional(
-        found.rest_charged_mb[tier], found.peak_charged_mb[tier], baseline.rest_charged_mb[tier] if baseline else []
+        _most(found.rest_charged_mb, tier),
+        _most(found.peak_charged_mb, tier),
+        _most(baseline.rest_charged_mb, tier) if baseline else [],
     )
     return MemoryFigures(
         tier,
@@ -82,6 +87,12 @@ def _memory(tier: str, found: Found, baseline: Found | None) -> MemoryFigures:
         charged,
         charged_share,
     )
+
+
+def _most(samples: Samples, tier: str) -> list[float]:
+    """Return a tier's values at the cut where their median is the largest."""
+    at_cuts = [values for (of, _), values in samples.items() if of == tier]
+    return max(at_cuts, key=lambda values: median_interval(values).median, default=[])
 
 
 def _additional(rest: list[float], peak: list[float], initial: list[float]) -> tuple[Figure, float | None]:

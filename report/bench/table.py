@@ -89,8 +89,9 @@ def markdown(bench: Bench) -> str:
     changed = " (changed)" if bench.dirty else ""
     about = (
         f"{bench.rounds} rounds in an order of their own; ratios are to {bench.baseline} of this bench. Medians with a "
-        "95 % interval made of measured values; n counts changes. Memory is what a tier's pipelines take at most, by "
-        "their processes' proportional set size (PSS) and by what their cgroups are charged with (anonymous memory)."
+        "95 % interval made of measured values; n counts changes. Memory is what a tier's pipelines take at most, at "
+        "the cut where that is most, by their processes' proportional set size (PSS) and by what their cgroups are "
+        "charged with (anonymous memory)."
     )
     parts = [
         f"# Bench of {text.moment(bench.started_utc)} UTC, commit {bench.commit[:12]}{changed}",

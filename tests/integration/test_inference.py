@@ -14,12 +14,13 @@ from workers.errors import PartitionError
 from workers.inference import LoadedModel
 from workers.partition import resolve
 from workers.partition_models import build_model, parse_source
-from workers.store import GRAPH, WEIGHTS, put, weight_node
+from workers.store import GRAPH, WEIGHTS, point_node, put, weight_node
 
 pytest.importorskip("workers.partition_keras", reason="TensorFlow is not installed", exc_type=ImportError)
 from tensorflow.python.eager import context
 
 from tests import models
+from workers.graph_runtime import Function
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -168,7 +169,7 @@ def test_instantiating_computes_nothing_and_the_first_call_is_right(mobilenet):
 def test_what_tensorflow_cannot_run_is_a_partition_error(small):
     loaded = LoadedModel.load(small)
     head = loaded.build_head(2)
-    head._run._weights[:] = [weight[:1] for weight in head._run._weights]
+    head.run._weights[:] = [weight[:1] for weight in head.run._weights]
     with pytest.raises(PartitionError, match="TensorFlow could not run a part: "):
         head(models.frame((8, 8, 3)))
 
@@ -181,6 +182,28 @@ def test_parts_that_are_dropped_leave_nothing_in_tensorflow(mobilenet):
     del kept
     gc.collect()
     assert context.context().list_function_names() == known
+
+
+def test_a_part_is_built_upon_the_largest_other_that_covers_half_of_it(mobilenet):
+    _, loaded = mobilenet
+    early, late = loaded.build_head(17), loaded.build_head(124)
+    head = loaded.build_head(155, [early, late])
+    assert (head.run._first, head.run._then.size) == (late.run, loaded.build_head(155).run.size - late.run.size + 1)
+    assert isinstance(loaded.build_head(124, [early]).run, Function), "not half of it is covered"
+    assert isinstance(loaded.build_head(124, [head]).run, Function), "what covers more is no part of it"
+    assert isinstance(loaded.build_head(156, [head]).run, Function), "no chain upon a chain: a frame pays one more call"
+    tail = loaded.build_tail(17, [early, loaded.build_tail(35)])
+    assert (tail.run._first.stretch.feed, tail.run._then.stretch.fetch) == (point_node(17), point_node(156))
+
+
+def test_a_part_outlives_the_one_that_it_stands_upon(mobilenet):
+    _, loaded = mobilenet
+    frame = models.frame((224, 224, 3))
+    late = loaded.build_head(124)
+    head = loaded.build_head(155, [late])
+    del late
+    gc.collect()
+    np.testing.assert_array_equal(head(frame), loaded.build_head(155)(frame))
 
 
 @pytest.mark.parametrize("memory", ["mapped", "private"])

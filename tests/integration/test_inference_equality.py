@@ -19,6 +19,7 @@ from workers.store import WEIGHTS, put
 
 pytest.importorskip("workers.partition_keras", reason="TensorFlow is not installed", exc_type=ImportError)
 from tests import models
+from workers.graph_runtime import Chain
 from workers.store_making import calibrate
 
 pytestmark = [
@@ -70,6 +71,23 @@ def test_at_every_point_head_and_tail_make_the_whole_and_a_wrong_kernel_is_notic
     wrong = damaged(tmp_path / "store" / loaded.meta.digest, last_kernel(loaded), tmp_path / "wrong")
     for index in list(tensors)[:-1:2]:
         assert error(wrong.build_tail(index)(tensors[index]), expected) > tolerance, index
+
+
+@pytest.mark.parametrize("make", models.STRUCTURES, ids=lambda make: make.__name__)
+def test_parts_upon_each_other_give_the_same_to_the_bit_as_parts_of_their_own(make, tmp_path):
+    loaded, frame = load(f"tests.models:{make.__name__}", tmp_path / "store"), models.frame((8, 8, 3))
+    indices = [point.index for point in loaded.points]
+    heads, tails = [], []
+    for index in indices:
+        heads.append(loaded.build_head(index, heads))
+    for index in reversed(indices):
+        tails.insert(0, loaded.build_tail(index, tails))
+    chained = [part for part in (*heads, *tails) if isinstance(part.run, Chain)]
+    assert chained or make is models.one_region, "nothing was built upon anything"
+    for index, head, tail in zip(indices, heads, tails, strict=True):
+        tensor = loaded.build_head(index)(frame)
+        np.testing.assert_array_equal(head(frame), tensor, err_msg=str(index))
+        np.testing.assert_array_equal(tail(tensor), loaded.build_tail(index)(tensor), err_msg=str(index))
 
 
 def test_at_points_of_a_real_model_head_and_tail_make_the_whole_and_a_wrong_kernel_is_noticed(tmp_path):

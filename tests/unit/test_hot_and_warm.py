@@ -56,7 +56,7 @@ def test_any_of_the_hot_points_is_a_route_away_in_any_order():
 
 def test_a_point_without_room_stays_cold_and_the_others_become_hot():
     state, told = live("switch-hot", *HOT, WorkFailed(P1_21, NO_ROOM, lasting=True), Prepared(P1_1), Prepared(P1_5))
-    assert told[2] == (BuildInside(P1_1, if_room=True),)
+    assert told[2] == (BuildInside(P1_1, sparing=True),)
     assert told[-1] == (Armed(),)
     assert state.cold == (Cold(21, NO_ROOM, lasting=True),)
     assert set(state.hot) == {P1_1, P1_5}
@@ -83,7 +83,7 @@ def test_a_failure_that_may_pass_is_said_and_tried_again_after_the_next_change()
     events = [*HOT, WorkFailed(P1_21, "no answer in 150 s"), Prepared(P1_1), Prepared(P1_5), Change(1, 16)]
     state, told = live("switch-hot", *events, Prepared(P1_21))
     reason = "point 21 could not be made hot (no answer in 150 s)"
-    assert told[5] == (Route(P1_1), Conclude(1, moved=True, reason=reason), BuildInside(P1_21, if_room=True))
+    assert told[5] == (Route(P1_1), Conclude(1, moved=True, reason=reason), BuildInside(P1_21, sparing=True))
     assert told[6] == (Armed(),)
     assert state.amiss is None
 

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shutil
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -161,6 +163,21 @@ def test_additional_memory_is_beyond_the_baseline_at_rest(root):
     assert edge.additional_share == edge.charged_share == pytest.approx(0.2)
     assert edge.charged_mb.value == pytest.approx(126.0)  # nine tenths of the set size are anonymous here
     assert cloud.additional_mb.value == pytest.approx(0.0)
+
+
+def test_memory_is_compared_at_the_cuts_where_it_is_most(root):
+    # The baseline's second run begins at another cut, which takes a tenth more.
+    for number in (1, 2):
+        folder = root / f"round-0{number}/runs/vgg19/pause-resume/cpu100-mem100"
+        shutil.rmtree(folder)
+        other = replace(paused(6000.0), rest_mb={"edge": 770.0, "cloud": 900.0})
+        write_block(root / f"round-0{number}", [paused(6000.0), other], strategy="pause-resume")
+        record = json.loads((folder / "run.json").read_text())
+        record["runs"][1]["from_point"] = 21
+        (folder / "run.json").write_text(json.dumps(record))
+    bench = make_bench(root)
+    assert row_of(bench, "switch-a2").memory[0].additional_mb.value == pytest.approx(840 - 770)
+    assert row_of(bench, "pause-resume").memory[0].additional_mb.value == pytest.approx(0)
 
 
 def test_steady_frames_are_compared_at_the_same_cut_and_speed(root):

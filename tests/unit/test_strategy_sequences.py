@@ -96,8 +96,8 @@ LIVES = {
     ],
     "switch-hot": [
         (Start(16, 21, hot=(1, 16)), (LaunchContainers(P1_16),)),
-        (Prepared(P1_16), (Route(P1_16), BuildInside(P1_21, if_room=True))),
-        (Prepared(P1_21), (BuildInside(P1_1, if_room=True),)),
+        (Prepared(P1_16), (Route(P1_16), BuildInside(P1_21, sparing=True))),
+        (Prepared(P1_21), (BuildInside(P1_1, sparing=True),)),
         (Prepared(P1_1), (Armed(),)),
         (TO_5, (Route(P1_21), Conclude(21, moved=True), Armed())),
         (Change(1, 21), (Route(P1_1), Conclude(1, moved=True), Armed())),

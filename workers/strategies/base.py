@@ -116,12 +116,13 @@ class BuildInside(msgspec.Struct, frozen=True):
     """Build `cut` inside the containers that already run, and in a warm pair load the model first.
 
     `urgent`: a change waits for it, so that its first frame is its first inference; otherwise it makes one of its own.
-    `if_room`: not where what it is known to take would exceed the memory that is left.
+    `sparing`: of a cut that covers half of it only the rest is made anew, which each frame pays with a second call into
+    TensorFlow; and nothing where what it is known to take would exceed the memory that is left.
     """
 
     cut: Cut
     urgent: bool = False
-    if_room: bool = False
+    sparing: bool = False
 
 
 class RebuildPaused(msgspec.Struct, frozen=True):

@@ -92,7 +92,7 @@ class HotPoints:
         if missing is None:
             return replace(state, phase=Phase.SERVING, target=None), (Armed(),)
         cut = Cut(state.active.container, missing)
-        return replace(state, phase=Phase.ARMING, target=cut), (BuildInside(cut, if_room=True),)
+        return replace(state, phase=Phase.ARMING, target=cut), (BuildInside(cut, sparing=True),)
 
     def _heat(self, state: State, event: Prepared) -> Step:
         return self._arm(replace(state, hot=(*state.hot, event.cut)))
