@@ -19,6 +19,7 @@ from workers.errors import PartitionError
 from workers.graph_stretch import Stretch
 from workers.partition import resolve
 from workers.store import ALIGNMENT_BYTES, FRAME, GRAPH, WEIGHTS, StoredModel, point_node, weight_node
+from workers.store_check import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from workers.store import StoredVariable
 
     Array = NDArray[Any]
+
+_REMEDY = "Remove its folder and make or copy it again."
 
 
 class Part:
@@ -90,21 +93,28 @@ class LoadedModel:
         self.timings_ms = timings_ms
 
     @classmethod
-    def load(cls, folder: Path, weights_memory: WeightsMemory = "mapped") -> LoadedModel:
+    def load(cls, folder: Path, weights_memory: WeightsMemory = "mapped", state: str | None = None) -> LoadedModel:
         """Load the model that `workers.store` put into `folder`.
 
+        `state` is what `workers.store_check.state_of` said of it when it was compared with its digest.
+
         Raises:
-            PartitionError: no stored model there, or one whose files do not fit together.
+            PartitionError: no stored model there, one whose files do not fit together, or one that was changed since.
         """
         meta = StoredModel.read(folder)
         started_ns = time.monotonic_ns()
         runtime = _runtime()
         imported_ns = time.monotonic_ns()
         place = _map if weights_memory == "mapped" else _read_aligned
-        weights = place(folder / WEIGHTS, meta.weights_bytes)
+        try:
+            weights = place(folder / WEIGHTS, meta.weights_bytes)
+        except OSError as error:
+            raise PartitionError(f"{error.filename} cannot be read: {error.strerror}. {_REMEDY}") from error
         read_ns = time.monotonic_ns()
         tensors = {weight_node(i): runtime.over(_view(weights, v)) for i, v in enumerate(meta.variables)}
         graph = runtime.StoredGraph(folder / GRAPH, tensors)
+        if state is not None:
+            _check_unchanged(folder, state)  # after all was read or mapped
         timings_ms = {
             "import": (imported_ns - started_ns) / 1e6,
             "read": (read_ns - imported_ns) / 1e6,
@@ -152,6 +162,18 @@ class LoadedModel:
         started_ns = time.monotonic_ns()
         run = self._graph.function(stretch, [part.run for part in beside])
         return Part(run, stretch.shape, stretch.dtype, {"build": _elapsed_ms(started_ns)})
+
+
+def _check_unchanged(folder: Path, state: str) -> None:
+    try:
+        now = state_of(folder)
+    except OSError as error:
+        now = str(error)
+    if now != state:
+        raise PartitionError(
+            f"stored model {folder} was changed after it had been compared with its digest; it is not served. "
+            "Find out what writes there; the next session compares it again."
+        )
 
 
 def _elapsed_ms(since_ns: int) -> float:
@@ -205,7 +227,4 @@ def _read_aligned(path: Path, size: int) -> NDArray[np.uint8]:
 
 
 def _cut_off(path: Path, found: int, size: int) -> PartitionError:
-    return PartitionError(
-        f"{path} ends after {found} of {size} bytes: the copy was interrupted. Remove its folder "
-        "and make or copy it again."
-    )
+    return PartitionError(f"{path} ends after {found} of {size} bytes: the copy was interrupted. {_REMEDY}")

@@ -38,12 +38,14 @@ CONNECT_TIMEOUT_S = 60.0
 class RunnerConfig(msgspec.Struct, frozen=True):
     """What a runner must know; the file is rewritten to hand over a new cut. `launched_ns`: when that was.
 
+    `model_state`: of the stored model's files when they were compared with its digest, see `workers.store_check`.
     Without a point the runner loads no model before it is told to build one. `urgent`: see `workers.messages.Build`.
     """
 
     tier: str
     container: str
     model_folder: str
+    model_state: str
     weights_memory: m.WeightsMemory
     points: tuple[int, ...]
     urgent: bool
@@ -169,7 +171,9 @@ class Runner:
             self._watch.add(self._build(point, urgent=self._config.urgent))
 
     def _load_model(self) -> dict[str, float]:
-        self._model = LoadedModel.load(Path(self._config.model_folder), self._config.weights_memory)
+        self._model = LoadedModel.load(
+            Path(self._config.model_folder), self._config.weights_memory, self._config.model_state
+        )
         return self._model.timings_ms
 
     def _build(self, point: int, *, urgent: bool, sparing: bool = False) -> dict[str, float]:

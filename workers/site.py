@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from workers import cgroup, memory
 from workers.records import JsonLines, MemorySample
 from workers.runtime import open_runtime
-from workers.store_check import check_once
+from workers.store_check import check_once, state_of
 from workers.tier import Tier, TierSetup
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ class Site:
             PartitionError: the stored model is damaged or another one.
         """
         # In a thread: reading a model lasts, in which a controller must not think this host dead.
-        model = await asyncio.to_thread(check_once, Path(order.place.folder))
+        folder = Path(order.place.folder)
+        model = await asyncio.to_thread(check_once, folder)
+        state = state_of(folder)
         runtime = open_runtime(order.containers.runtime)
         choices = {"runtime": runtime.version(), "cgroup": cgroup.detect().version}
         budget = _budget(agent.guard, order)
@@ -75,6 +77,7 @@ class Site:
             log_folder=log_folder,
             cgroup=budget,
             place=order.place,
+            model_state=state,
             keys=order.keys,
             peer_public=peer_public,
             tail_address=tail_address,

@@ -29,7 +29,7 @@ def check_once(folder: Path) -> StoredModel:
             f"stored model {folder} is another one: its description is that of {meta.digest[:12]}. "
             "Remove the folder; the next run copies it again."
         )
-    state = _state(folder)
+    state = state_of(folder)
     with suppress(OSError):
         if marker.read_text() == state:
             return meta
@@ -39,6 +39,11 @@ def check_once(folder: Path) -> StoredModel:
     return meta
 
 
-def _state(folder: Path) -> str:
+def state_of(folder: Path) -> str:
+    """Return by what the files of a stored model are known again: inodes, sizes and times.
+
+    Raises:
+        OSError: one of them is missing.
+    """
     found = (file.stat() for file in (folder / name for name in (GRAPH, META, WEIGHTS)))
     return "\n".join(f"{one.st_ino} {one.st_size} {one.st_mtime_ns} {one.st_ctime_ns}" for one in found)

@@ -47,6 +47,7 @@ class TierSetup(NamedTuple):
     log_folder: Path
     cgroup: Cgroup
     place: m.ModelPlace
+    model_state: str
     keys: m.KeyPair
     peer_public: str
     tail_address: str
@@ -234,7 +235,7 @@ class Tier:
         exit_code, oom_kills = None, 0
         with contextlib.suppress(WorkerError, OSError, ValueError):
             exit_code, oom_kills = await asyncio.to_thread(self._exited_state, name)
-        reason = self._last_words(name, exit_code)
+        reason = self._last_words(name, exit_code, oom_kills)
         self._on_died(m.Died(name, exit_code, oom_kills, reason))
         return reason
 
@@ -246,7 +247,9 @@ class Tier:
             state = self._runtime.state(self._full_name(name))
         return state.exit_code, state.oom_kills
 
-    def _last_words(self, name: str, exit_code: int | None) -> str:
+    def _last_words(self, name: str, exit_code: int | None, oom_kills: int) -> str:
+        if oom_kills:
+            return f"container {name} was killed by the kernel: the memory that this host has for pipelines is used up"
         log = self._log_path(name)
         text = log.read_text(errors="replace") if log.exists() else ""
         return f"container {name} ended ({ending(exit_code)}): {last_words(text)}; see {log.name}"
@@ -272,6 +275,7 @@ class Tier:
             tier=setup.role,
             container=order.container,
             model_folder=setup.place.folder,
+            model_state=setup.model_state,
             weights_memory=setup.place.weights_memory,
             points=order.points,
             urgent=order.urgent,

@@ -95,6 +95,7 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         env=os.environ | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        cwd=folder,  # where conmon writes of a container that was killed for memory
     )
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -427,6 +428,14 @@ def test_the_kernels_oom_kill_of_the_program_is_seen(start):
     assert start.exit_code(spec) == 128 + signal.SIGKILL
     assert log(spec) == "up\n"
     assert start.runtime.state(spec.name).oom_kills >= 1
+
+
+def test_a_program_that_the_kernel_killed_leaves_no_file_where_it_began(start, tmp_path_factory, monkeypatch):
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    start.group.limit(memory_bytes=MEMORY_LIMIT)
+    assert start.exit_code(start("x = b'x' * 400_000_000", oom_score_adj=1000)) == 128 + signal.SIGKILL
+    assert list(here.iterdir()) == []
 
 
 def test_the_kernels_oom_kill_of_a_child_is_seen(start):

@@ -15,6 +15,7 @@ from workers.inference import LoadedModel
 from workers.partition import resolve
 from workers.partition_models import build_model, parse_source
 from workers.store import GRAPH, WEIGHTS, point_node, put, weight_node
+from workers.store_check import state_of
 
 pytest.importorskip("workers.partition_keras", reason="TensorFlow is not installed", exc_type=ImportError)
 from tensorflow.python.eager import context
@@ -204,6 +205,26 @@ def test_a_part_outlives_the_one_that_it_stands_upon(mobilenet):
     del late
     gc.collect()
     np.testing.assert_array_equal(head(frame), loaded.build_head(155)(frame))
+
+
+@pytest.mark.parametrize("memory", ["mapped", "private"])
+def test_a_model_that_was_changed_after_its_check_is_not_served(small, memory):
+    state = state_of(small)
+    LoadedModel.load(small, memory, state)
+    raw = bytearray((small / WEIGHTS).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    other = small / "other"
+    other.write_bytes(raw)
+    other.replace(small / WEIGHTS)
+    with pytest.raises(PartitionError, match="was changed after it had been compared with its digest"):
+        LoadedModel.load(small, memory, state)
+
+
+@pytest.mark.parametrize("memory", ["mapped", "private"])
+def test_a_model_whose_weights_are_gone_is_refused_in_one_line(small, memory):
+    (small / WEIGHTS).unlink()
+    with pytest.raises(PartitionError, match=r"weights.bin cannot be read: No such file"):
+        LoadedModel.load(small, memory)
 
 
 @pytest.mark.parametrize("memory", ["mapped", "private"])

@@ -28,7 +28,7 @@ P1_1, P1_5, P1_16, P1_21 = (Cut("p1", point) for point in (1, 5, 16, 21))
 P2_16, P2_21, P2_WARM = (Cut("p2", point) for point in (16, 21, UNCUT))
 P3_16, P3_21, P3_WARM = (Cut("p3", point) for point in (16, 21, UNCUT))
 TO_5, TO_20 = Change(21, 16), Change(16, 21)
-NO_ROOM = "edge: no room: building a part has taken up to 40 MB until now, and 3 of 240 MB are left"
+NO_ROOM = "edge: no room: building a part and serving meanwhile may take 120 MB, and 3 of 240 MB are left"
 
 
 def live(name, *events):
@@ -69,10 +69,19 @@ def test_a_point_that_stays_cold_spoils_no_row_of_another_and_is_not_tried_again
         assert actions == (Route(Cut("p1", point)), Conclude(point, moved=True), Armed())
 
 
+def test_a_change_to_a_point_for_which_there_is_still_no_room_is_refused_and_service_goes_on():
+    events = [*HOT, WorkFailed(P1_21, NO_ROOM, lasting=True), Prepared(P1_1), Prepared(P1_5), TO_5]
+    state, told = live("switch-hot", *events, WorkFailed(P1_21, NO_ROOM, lasting=True), TO_20)
+    reason = f"point 21 is not hot: built at the change; {NO_ROOM}"
+    assert told[6] == (Conclude(16, moved=False, ok=False, reason=reason), Armed())
+    assert (state.phase, state.active) == (Phase.SERVING, P1_16)
+    assert told[7] == (Conclude(16, moved=False), Armed())
+
+
 def test_a_change_to_a_cold_point_builds_it_says_so_and_keeps_it():
     events = [*HOT, WorkFailed(P1_21, NO_ROOM, lasting=True), Prepared(P1_1), Prepared(P1_5), TO_5, Prepared(P1_21)]
     state, told = live("switch-hot", *events, TO_20, TO_5)
-    assert told[5] == (BuildInside(P1_21, urgent=True),)
+    assert told[5] == (BuildInside(P1_21, urgent=True, sparing=True),)
     reason = "point 21 is not hot: built at the change"
     assert told[6] == (Route(P1_21), Conclude(21, moved=True, reason=reason), Armed())
     assert told[8] == (Route(P1_21), Conclude(21, moved=True), Armed())

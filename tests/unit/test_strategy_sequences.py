@@ -102,7 +102,7 @@ LIVES = {
         (TO_5, (Route(P1_21), Conclude(21, moved=True), Armed())),
         (Change(1, 21), (Route(P1_1), Conclude(1, moved=True), Armed())),
         (TO_20, (Route(P1_16), Conclude(16, moved=True), Armed())),
-        (Change(5, 16, "block1_pool"), (BuildInside(P1_5, urgent=True),)),
+        (Change(5, 16, "block1_pool"), (BuildInside(P1_5, urgent=True, sparing=True),)),
         (Prepared(P1_5), (Route(P1_5), Conclude(5, moved=True, reason=NOT_HOT), Armed())),
         (TO_20, (Route(P1_16), Conclude(16, moved=True), DropInside(P1_5))),
         (PutAway(P1_5), (Armed(),)),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LABEL = "neukonfig"
 TIMEOUT_S = 60.0
 OOM_EXIT_CODE = 137  # 128 + SIGKILL
+_NOWHERE = "/proc"  # podman's conmon leaves a file `oom` where it was started; here it cannot
 # The shell appends to the mounted file, so that the log holds the program's bytes as they are and outlives
 # the container with every engine; their own log drivers differ.
 _INTO_LOG = 'exec "$@" >>"$0" 2>&1'
@@ -164,7 +165,9 @@ class EngineRuntime:
     def _run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         command = [self._dialect.program, *self._dialect.options, *arguments]
         try:
-            return subprocess.run(command, input=stdin, capture_output=True, timeout=TIMEOUT_S, check=False)
+            return subprocess.run(
+                command, input=stdin, capture_output=True, timeout=TIMEOUT_S, check=False, cwd=_NOWHERE
+            )
         except FileNotFoundError:
             raise RuntimeUnavailable(
                 f"{self.name} is not installed on this host. Install podman or docker, or set `runtime: process`"

@@ -116,7 +116,7 @@ class HotPoints:
             return self._switch(state, Prepared(cut))
         point = f"point {event.point} ({event.name})" if event.name else f"point {event.point}"
         state = note(state, f"{point} is not hot: built at the change")
-        return replace(state, phase=Phase.PREPARING, target=cut), (BuildInside(cut, urgent=True),)
+        return replace(state, phase=Phase.PREPARING, target=cut), (BuildInside(cut, urgent=True, sparing=True),)
 
     def _switch(self, state: State, event: Prepared) -> Step:
         """Route to what is ready; what served stays hot where that was promised."""
