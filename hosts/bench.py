@@ -35,7 +35,8 @@ from hosts.plane import NULL_MODELS, measure_plane, plane_config
 from hosts.plane import RECORD as PLANE
 from hosts.progress import in_words
 from hosts.provenance import current_commit
-from hosts.workbench import take_lock, testbed_for
+from hosts.shared_testbed import testbed_for
+from hosts.workbench import take_lock
 from workers.bench_records import BENCH_VERSION, BenchedBlock, BenchRun
 from workers.errors import PartitionError
 from workers.records import JsonLines, Status, read_lines

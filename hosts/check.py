@@ -15,6 +15,7 @@ from hosts import inventory as inventories
 from hosts.errors import CheckFailed, ConfigError, ConnectError, HostsError, RemoteError
 from hosts.facts import Facts, describe, gather
 from hosts.lacks import lacks
+from hosts.shared_testbed import testbed_for
 from hosts.ssh import connect
 
 if TYPE_CHECKING:
@@ -64,8 +65,6 @@ def check_with_testbed(inventory: Inventory) -> list[Finding]:
     Raises:
         TestbedError: it could not be made.
     """
-    from hosts.workbench import testbed_for  # noqa: PLC0415 - the workbench checks hosts, too
-
     with testbed_for(inventory):
         return check(inventory)
 

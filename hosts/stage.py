@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -17,8 +18,8 @@ from hosts.facts import gather
 from hosts.inventory import ROLES
 from hosts.lease import lease
 from hosts.setup_orders import Site
+from hosts.shared_testbed import goes_down, testbed_for, testbed_is_up
 from hosts.ssh import connect
-from hosts.workbench import testbed_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,14 +46,30 @@ def staged(inventory: Inventory, model: Path, began: datetime) -> Iterator[Stage
         began: names the folder of the job's logs.
     """
     with ExitStack() as stack:
-        stack.enter_context(testbed_for(inventory))
-        connections = _connect(inventory, stack)
-        stack.enter_context(lease(connections["edge"]))
+        connections = _lease(inventory, stack)
         with ThreadPoolExecutor(1) as beside:
             gathered = beside.submit(_gather, inventory, connections)
             sites = _deploy(inventory, connections, model, began)
             facts = gathered.result()
         yield Stage(sites, facts)
+
+
+def _lease(inventory: Inventory, stack: ExitStack) -> dict[str, Connection]:
+    """Connect to the hosts and hold their lease, on a testbed made anew where its owner takes it down meanwhile."""
+    while True:
+        anothers = inventory.testbed if inventory.testbed and testbed_is_up(inventory.testbed) else None
+        with ExitStack() as attempt:
+            attempt.enter_context(testbed_for(inventory))
+            try:
+                connections = _connect(inventory, attempt)
+                attempt.enter_context(lease(connections["edge"]))
+            except HostsError:
+                if anothers is None or not goes_down(anothers):
+                    raise
+                print(f"testbed {anothers} was taken down by its owner; it is made anew", file=sys.stderr, flush=True)
+            else:
+                stack.enter_context(attempt.pop_all())
+                return connections
 
 
 def _connect(inventory: Inventory, stack: ExitStack) -> dict[str, Connection]:

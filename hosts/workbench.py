@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -17,12 +17,10 @@ from hosts.errors import HostsError
 from hosts.plan import describe, make_plan
 from hosts.provenance import REPOSITORY
 from hosts.room import refuse_without
-from hosts.testbed import Testbed
-from hosts.testbed.lock import path as lock_path
+from hosts.shared_testbed import testbed_for
 
 if TYPE_CHECKING:
     from hosts.config import Config
-    from hosts.inventory import Inventory
 
 
 class Workbench:
@@ -31,7 +29,7 @@ class Workbench:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._lock: IO[str] | None = None
-        self._testbed: Testbed | None = None
+        self._testbed = ExitStack()
 
     def open(self) -> None:
         """Say what is planned, lock the results, write the resolved config, make the testbed and check the hosts.
@@ -53,10 +51,9 @@ class Workbench:
         try:
             (results / "config.json").write_bytes(msgspec.json.encode(self._config))
             inventory = inventories.load(Path(self._config.inventory))
-            if inventory.testbed is not None and not testbed_is_up(inventory.testbed):
-                self._testbed = Testbed(inventory.path).start()
-                facts = self._testbed.facts
-                print(f"testbed {inventory.testbed}: {_words(facts)}", file=sys.stderr)
+            made = self._testbed.enter_context(testbed_for(inventory))
+            if made is not None:
+                print(f"testbed {inventory.testbed}: {_words(made.facts)}", file=sys.stderr)
             check.check_or_raise(inventory)
         except HostsError:
             self.close()
@@ -64,9 +61,7 @@ class Workbench:
 
     def close_testbed(self) -> None:
         """Take the testbed down and keep the results locked. Idempotent."""
-        if self._testbed is not None:
-            testbed, self._testbed = self._testbed, None
-            testbed.stop()
+        self._testbed.close()
 
     def close(self) -> None:
         """Take the testbed down and free the results. Idempotent."""
@@ -74,28 +69,6 @@ class Workbench:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-def testbed_for(inventory: Inventory) -> AbstractContextManager[object]:
-    """Return the testbed of an inventory, to be entered; nothing where there is none to make or it is up."""
-    if inventory.testbed is None or testbed_is_up(inventory.testbed):
-        return nullcontext()
-    return Testbed(inventory.path)
-
-
-def testbed_is_up(name: str) -> bool:
-    """Say whether somebody holds the local testbed of that name."""
-    try:
-        fd = os.open(lock_path(name), os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def take_lock(path: Path) -> IO[str]:

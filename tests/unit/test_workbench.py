@@ -113,7 +113,3 @@ def test_an_opening_that_fails_holds_nothing(config, hosts, step, error):
     bench = Workbench(config)
     bench.open()
     bench.close()
-
-
-def test_no_testbed_of_that_name_is_up():
-    assert not workbench.testbed_is_up("no-such-testbed")
