@@ -111,4 +111,4 @@ def _pace_problems(minutes: float, every_ms: float) -> Iterator[str]:
 def _folder_problems(out: Path) -> Iterator[str]:
     nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
     if not nearest.is_dir():
-        yield f"--out: {out}: {nearest} is a file; give a folder"
+        yield f"--out: {nearest} is a file; give a folder"

@@ -41,9 +41,7 @@ def shortfalls(events: Iterable[Event], cold: str | None) -> Shortfalls:
         elif event.kind is EventKind.CONTAINER_DIED:
             lost[_of_any_container(str(event.detail.get("reason")))] += 1
         elif event.kind is EventKind.WORK_FAILED:
-            detail = event.detail
-            what = f"{detail.get('work')} of point {detail.get('point')}: {detail.get('reason')}"
-            failed[_of_any_container(what)] += 1
+            failed[_of_any_container(_failed_work(event))] += 1
     return Shortfalls(dict(amiss.most_common()), dict(lost.most_common()), dict(failed.most_common()), cold)
 
 
@@ -53,6 +51,12 @@ def said_amiss(event: Event) -> str | None:
         return None
     reason = event.detail.get("reason")
     return str(reason) if reason else None
+
+
+def _failed_work(event: Event) -> str:
+    detail = event.detail
+    point = f" of point {detail.get('point')}" if detail.get("point") else ""  # a warm pair has none
+    return f"{detail.get('work')}{point}: {detail.get('reason')}"
 
 
 def _of_any_container(reason: str) -> str:

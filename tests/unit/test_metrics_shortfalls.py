@@ -30,9 +30,12 @@ def test_pipelines_that_were_lost_and_work_that_failed_are_counted():
     events = [
         Event(0, 1, EventKind.WORK_FAILED, failed),
         Event(2, 2, EventKind.WORK_FAILED, failed),
+        Event(
+            2, 3, EventKind.WORK_FAILED, {"work": "launch", "container": "p2", "point": 0, "reason": "edge: no room"}
+        ),
         Event(3, 3, EventKind.CONTAINER_DIED, {"container": "p7", "reason": "cloud: container p7 ended (exit code 1)"}),
     ]
     found = shortfalls(events, "5 (block1_pool): edge: no room")
-    assert found.failed == {"build of point 5: edge: no room": 2}
+    assert found.failed == {"build of point 5: edge: no room": 2, "launch: edge: no room": 1}
     assert found.lost == {"cloud: container p* ended (exit code 1)": 1}
     assert found.cold == "5 (block1_pool): edge: no room"
