@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from hosts.errors import AgentError, ConnectError
 from workers import messages as m
 from workers.errors import ProtocolError
-from workers.records import ClockOffset
+from workers.records import ClockOffset, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,6 +227,12 @@ class AgentTrouble(AgentError):  # noqa: N818 - named after the message
         super().__init__(reason)
         self.exit_code = exit_code
         self.oom_kills = oom_kills
+
+
+def status_of(error: Exception) -> Status:
+    """Return how it ended for what an error broke: infeasible where the kernel killed a process for want of memory."""
+    lacks_memory = isinstance(error, AgentTrouble) and error.oom_kills > 0
+    return Status.INFEASIBLE if lacks_memory else Status.FAILED
 
 
 class AgentSilent(AgentError):  # noqa: N818 - the state it reports

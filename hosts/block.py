@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from hosts.agents import AgentTrouble
+from hosts.agents import AgentTrouble, status_of
 from hosts.burst import run_burst
 from hosts.errors import AgentError, RemoteError
 from hosts.order import run_order
@@ -155,7 +155,7 @@ class BlockMeasurement:
 
     def _after_failure(self, error: Exception, *, in_vain: bool) -> None:
         """Give the run under way its row; after sessions in vain, or for want of memory, also the others."""
-        status = Status.INFEASIBLE if _lacks_memory(error) else Status.FAILED
+        status = status_of(error)
         already_has_its_row = not in_vain and self._result.runs[-1].status is not Status.OK
         if not already_has_its_row and self._pending:
             self._record(self._lost_run(self._pending[0], status, str(error), error))
@@ -221,7 +221,3 @@ def measured_run(row: RunRecord, measured: Measured) -> RunRecord:
             fps=measured.frames.fps,
         ),
     )
-
-
-def _lacks_memory(error: Exception) -> bool:
-    return isinstance(error, AgentTrouble) and error.oom_kills > 0

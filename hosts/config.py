@@ -28,13 +28,19 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model's own key. `weights` is ``random`` (seeded), ``imagenet`` or the path of a file. `partition` is
     ``paper``, ``optimal`` (the best points by the model's profile) or maps each speed to a layer's name or 1-based
     index. `hot` are the points that strategy ``switch-hot`` keeps ready beside those of `partition`: ``pareto`` (those
-    that send fewer bytes than every earlier one), ``all``, or layers by name or index.
+    that send fewer bytes than every earlier one), ``all``, or layers by name or index; None: ``pareto``, but in a soak
+    all that it orders.
     """
 
     source: str | None = None
     weights: str = "random"
     partition: Literal["paper", "optimal"] | dict[float, str | int] = "paper"
-    hot: Literal["pareto", "all"] | tuple[str | int, ...] = "pareto"
+    hot: Literal["pareto", "all"] | tuple[str | int, ...] | None = None
+
+    @property
+    def hot_in_a_grid(self) -> str | tuple[str | int, ...]:
+        """What `hot` stands for where runs are measured."""
+        return "pareto" if self.hot is None else self.hot
 
 
 class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,9 +143,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         adding blocks to the grid leaves those that were measured as they are. Neither is how models are profiled, nor
         what belongs to the bench alone.
         """
+        measured = self.models[model]
         same = msgspec.structs.replace(
             self,
-            models={model: self.models[model]},
+            models={model: msgspec.structs.replace(measured, hot=measured.hot_in_a_grid)},
             strategies=(),
             cpu_pct=(),
             mem_pct=(),

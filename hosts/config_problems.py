@@ -17,7 +17,7 @@ from hosts.suggest import did_you_mean
 from workers.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hosts.config import Config, Exclusion
 
@@ -123,20 +123,30 @@ class Range(NamedTuple):
 COUNT, POSITIVE, PERCENT = Range(1, MOST), Range(0, above=True), Range(0, 100, above=True)
 
 
+def out_of_range(key: str, values: Iterable[float], allowed: Range) -> Iterator[str]:
+    """Yield a line on the values that are none of those allowed; `key` is what the user wrote them behind."""
+    bad = [f"{value:.12g}" for value in values if not allowed.holds(value)]
+    if bad:
+        yield f"{key}: must {allowed.words}, found {', '.join(bad)}"
+
+
+def too_many_digits(key: str, percents: Iterable[float]) -> Iterator[str]:
+    """Yield a line for each percentage in range that a folder's name would not tell from its neighbours."""
+    for value in percents:
+        plain = PLAIN_PERCENT.fullmatch(f"{value:g}") and float(f"{value:g}") == value
+        if PERCENT.holds(value) and not plain:
+            yield f"{key}: {value!r} has more digits than a folder's name keeps; round it"
+
+
 def _range_problems(config: Config) -> Iterator[str]:
     for key, (values, allowed) in _ranges(config).items():
         if not values:
             yield f"{key}: must hold at least one value"
-        bad = [f"{value:.12g}" for value in values if not allowed.holds(value)]
-        if bad:
-            yield f"{key}: must {allowed.words}, found {', '.join(bad)}"
+        yield from out_of_range(key, values, allowed)
     if config.network.speeds_mbps[0] == config.network.speeds_mbps[1]:
         yield "network.speeds_mbps: the two speeds must differ"
     for key in ("cpu_pct", "mem_pct"):
-        for value in getattr(config, key):
-            plain = PLAIN_PERCENT.fullmatch(f"{value:g}") and float(f"{value:g}") == value
-            if PERCENT.holds(value) and not plain:
-                yield f"{key}: {value!r} has more digits than a folder's name keeps; round it"
+        yield from too_many_digits(key, getattr(config, key))
 
 
 def _ranges(config: Config) -> dict[str, tuple[Sequence[float], Range]]:

@@ -9,7 +9,7 @@ from workers.errors import PartitionError
 from workers.partition import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from hosts.config import Config
     from workers.partition import PartitionPoint
@@ -21,12 +21,29 @@ def hot_points(config: Config, model: str, points: Sequence[PartitionPoint], cut
     Raises:
         ConfigError: a point that the model does not have; names the nearest.
     """
+    return _names(points, {*cut_at, *_wanted(model, points, config.models[model].hot_in_a_grid)})
+
+
+def hot_in_a_soak(
+    config: Config, model: str, points: Sequence[PartitionPoint], ordered: Collection[int]
+) -> dict[int, str]:
+    """Return the names, by index, of the points that `models.<model>.hot` asks for; without it all that are ordered.
+
+    Raises:
+        ConfigError: a point that the model does not have; names the nearest.
+    """
     wanted = config.models[model].hot
+    return _names(points, ordered if wanted is None else _wanted(model, points, wanted))
+
+
+def _wanted(model: str, points: Sequence[PartitionPoint], wanted: str | Sequence[str | int]) -> tuple[int, ...]:
     try:
-        chosen = points_named(points, wanted)
+        return points_named(points, wanted)
     except PartitionError as error:
         raise ConfigError(f"models.{model}.hot: {error}") from error
-    indices = {*cut_at, *chosen}
+
+
+def _names(points: Sequence[PartitionPoint], indices: Collection[int]) -> dict[int, str]:
     return {point.index: point.name for point in points if point.index in indices}
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from workers.answer_log import read_answers
 from workers.bench_records import AnswersChecked, WrongAnswer
-from workers.inference import LoadedModel
+from workers.inference import LoadedModel, import_runtime
 from workers.source import LOOP_FRAMES, open_source
+from workers.stderr_notes import without_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,6 +58,8 @@ def compare(answers: Iterable[Answer], whole: Sequence[Logits], tolerance: float
 
 def whole_logits(stored: Path, source: str, seed: int) -> list[Logits]:
     """Return the logits of the uncut model for every picture of the source's loop; imports TensorFlow."""
+    with without_notes():  # TensorFlow says them before it heeds its own setting, and only while it is imported
+        import_runtime()
     model = LoadedModel.load(stored)
     height, width, _ = model.meta.input_shape
     run = model.build_head(model.points[-1].index)  # its head is all of it

@@ -36,7 +36,7 @@ def model_problems(config: Config, name: str, *, speeds_are_sound: bool) -> Iter
             yield f"{path}.source: {error}"
             return
     yield from _partition_problems(config, name, speeds_are_sound=speeds_are_sound)
-    if not isinstance(model.hot, str):
+    if isinstance(model.hot, tuple):
         yield from _index_problems({f"{path}.hot[{place}]": point for place, point in enumerate(model.hot)}, source)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hosts.agents import AgentTrouble
+from hosts.agents import AgentTrouble, status_of
 from hosts.errors import AgentError, RemoteError
 from hosts.profile_points import named_points, parts_to_time, points_to_measure
 from hosts.session import RunSpec
@@ -95,7 +95,7 @@ class ProfileMeasurement:
         exit_code, oom_kills = None, 0
         if isinstance(error, AgentTrouble):
             exit_code, oom_kills = error.exit_code, error.oom_kills
-        self._conclude(Status.INFEASIBLE if oom_kills else Status.FAILED, str(error), exit_code, oom_kills)
+        self._conclude(status_of(error), str(error), exit_code, oom_kills)
 
     def _conclude(
         self, status: Status, reason: str | None = None, exit_code: int | None = None, oom_kills: int = 0

@@ -2,18 +2,19 @@
 
 Every ``--every-ms`` the cut is ordered to another of the points, drawn by the seed, while the device offers frames at
 the config's first FPS over a link of its first speed. A strategy that is still at work on a change has the next ones
-held back for it: the newest is served once it is ready, the others never. Every answer's logits are kept and compared
-with those of the whole model for the same frame. ``python -m report.soak FOLDER`` makes numbers of the logs.
+held back for it: the newest is served once it is ready, the others never. A strategy that keeps points hot keeps those
+of the config's ``models.NAME.hot``, so that one can see what becomes of an order to another; without that key all that
+are ordered. Every answer's logits are kept and compared with those of the whole model for the same frame.
+``python -m report.soak FOLDER`` makes numbers of the logs.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,39 +22,42 @@ import msgspec
 
 from hosts import config as configs
 from hosts import inventory as inventories
+from hosts.agents import status_of
 from hosts.errors import AgentError, ConfigError
 from hosts.grid import Block
+from hosts.hot import hot_in_a_soak
 from hosts.job import make_empty, model_facts, read_stored, run_job, write_record
 from hosts.logits import check_answers
 from hosts.models import store_model
 from hosts.provenance import current_commit
 from hosts.session import RunSpec
-from hosts.soak_plan import FRAMES_RUN, chosen, orders
+from hosts.soak_options import make_parser, refuse_unfit
+from hosts.soak_plan import FRAMES_RUN, chosen, order_count, orders
 from hosts.soak_session import SoakSession
 from hosts.stage import fetch_logs, staged
 from workers import answer_log
 from workers.bench_records import BENCH_VERSION, Ordered, SoakRecord
 from workers.records import ClockOffset, Status
-from workers.source import SYNTHETIC
 from workers.store import StoredModel
-from workers.strategies import STRATEGIES
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from hosts.config import Config
     from hosts.stage import Stage
 
-RECORD, ANSWERS = "soak.json", "answers.json"
+RECORD, ANSWERS, SUMMARY = "soak.json", "answers.json", "summary.json"  # the summary is report.soak's
 
 
 class Soak(NamedTuple):
-    """What is asked for."""
+    """What is asked for: `points` are ordered, `hot` (names by index) are kept ready where the strategy does that."""
 
     config: Config
     block: Block
     stored: Path
     points: tuple[int, ...]
+    hot: dict[int, str]
     minutes: float
     every_ms: float
 
@@ -77,11 +81,10 @@ def soak(asked: Soak, out: Path) -> SoakRecord:
     model = StoredModel.read(asked.stored)
     with staged(inventory, asked.stored, began_utc) as stage:
         make_empty(out, RECORD)
-        for stale in (ANSWERS, answer_log.NAME):
+        for stale in (ANSWERS, SUMMARY, answer_log.NAME):
             (out / stale).unlink(missing_ok=True)
         shape = (model.input_shape[0], model.input_shape[1])
-        hot = {point.index: point.name for point in model.points if point.index in asked.points}
-        session = SoakSession(config, inventory, stage.sites, asked.block, shape, keep_answers=True, hot=hot)
+        session = SoakSession(config, inventory, stage.sites, asked.block, shape, keep_answers=True, hot=asked.hot)
         soaked = run(session, asked)
         fetch_logs(stage.sites, out, soaked.reason)
     for role, text in session.last_words.items():
@@ -99,39 +102,35 @@ def run(session: SoakSession, asked: Soak) -> Soaked:
     try:
         with session:
             soaked.choices, soaked.clock_before = session.choices, session.clocks
-            upcoming = orders(asked.points, asked.config.seed)
-            first = next(upcoming)
+            ready = [point for point in asked.points if point in asked.hot]
+            upcoming = orders(asked.points, asked.config.seed, ready)
+            first, second = next(upcoming), next(upcoming)
             mbps, fps = asked.config.network.speeds_mbps[0], asked.config.fps[0]
-            session.deploy(RunSpec(0, 0, fps, mbps, mbps, first.point, _other(asked.points, first.point)))
+            standby = second if second.point in asked.hot else first  # what stands by at the start stays hot
+            session.deploy(RunSpec(0, 0, fps, mbps, mbps, first.point, standby.point))
             session.warm_up(fps, asked.config.windows.warmup_frames)
             session.start_frames(FRAMES_RUN, fps)
-            soaked.late_ms = _switch(session, asked, upcoming, soaked.ordered.append)
+            soaked.late_ms = _switch(session, asked, chain([second], upcoming), soaked.ordered.append)
             session.settle(soaked.ordered[-1].run)
             session.stop_frames(FRAMES_RUN)
             soaked.clock_after = session.clock_offsets()
     except AgentError as error:
-        soaked.status, soaked.reason = Status.FAILED, str(error)
+        soaked.status, soaked.reason = status_of(error), str(error)
     return soaked
 
 
 def _switch(session: SoakSession, asked: Soak, upcoming: Iterator[Ordered], note: Callable[[Ordered], None]) -> float:
     """Order a change at each due time, however the last one went; return by how much the latest was late (ms)."""
     mbps = asked.config.network.speeds_mbps[0]
-    count = round(asked.minutes * 60_000 / asked.every_ms)
+    count = order_count(asked.minutes, asked.every_ms)
     began, late_s = time.monotonic(), 0.0
-    for number, (order, after) in enumerate(pairwise(upcoming)):
-        if number == count:
-            break
+    for number, (order, after) in enumerate(islice(pairwise(upcoming), count)):
         due = began + number * asked.every_ms / 1e3
         session.wait(due - time.monotonic())
         late_s = max(late_s, time.monotonic() - due)
         session.order(order.run, mbps, order.point, after.point)
         note(order)
     return late_s * 1e3
-
-
-def _other(points: Sequence[int], point: int) -> int:
-    return next(other for other in points if other != point)
 
 
 def _record(asked: Soak, soaked: Soaked, stage: Stage, began: datetime, duration_s: float) -> SoakRecord:
@@ -168,44 +167,23 @@ def prepare(config: Config, arguments: argparse.Namespace) -> Soak:
     """Return what the command line asks for.
 
     Raises:
-        ConfigError: a model that the config lacks, a strategy that there is not, or frames that cannot be made again.
+        ConfigError: what `refuse_unfit` finds, fewer than two points, or hot ones that the model does not have.
         PartitionError: points that the model does not have.
     """
-    if arguments.model not in config.models:
-        raise ConfigError(f"{arguments.config}: no model is called {arguments.model!r}; there is {list(config.models)}")
-    if arguments.strategy not in STRATEGIES:
-        raise ConfigError(f"no strategy is called {arguments.strategy!r}; there is {', '.join(STRATEGIES)}")
-    if config.source != SYNTHETIC:
-        raise ConfigError(f"source: {config.source!r}: a soak compares with frames that it can make again: {SYNTHETIC}")
-    if arguments.minutes <= 0 or arguments.every_ms <= 0:
-        raise ConfigError("--minutes and --every-ms must be above 0")
-    stored = Path(read_stored(store_model(config, arguments.model, arguments.out.parent)).path)
-    points = chosen(StoredModel.read(stored).points, arguments.points)
+    refuse_unfit(config, arguments)
+    stored = Path(read_stored(store_model(config, arguments.model, arguments.out / "models")).path)
+    every = StoredModel.read(stored).points
+    points = chosen(every, arguments.points)
     if len(points) < 2:  # noqa: PLR2004
         raise ConfigError(f"--points {arguments.points}: a soak takes at least two points, this is {len(points)}")
     block = Block(arguments.model, arguments.strategy, arguments.cpu, arguments.mem)
-    return Soak(config, block, stored, points, arguments.minutes, arguments.every_ms)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m hosts.soak", description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config/soak.yaml"))
-    parser.add_argument("--model", required=True, help="a model of the config")
-    parser.add_argument("--strategy", required=True, help="any strategy; one of the config or not")
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--every-ms", type=float, default=100.0, help="time between two orders to switch")
-    parser.add_argument(
-        "--points", default="pareto", help="pareto (the default), all, or names or indices with commas between them"
-    )
-    parser.add_argument("--cpu", type=float, default=100.0, help="CPU availability in percent")
-    parser.add_argument("--mem", type=float, default=100.0, help="memory availability in percent")
-    parser.add_argument("--out", type=Path, help="folder for logs and record; below the config's results by default")
-    return parser
+    hot = hot_in_a_soak(config, arguments.model, every, points)
+    return Soak(config, block, stored, points, hot, arguments.minutes, arguments.every_ms)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Soak, say what came of it, and return an exit status: 2 for the user's mistakes, 1 where it is no pass."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser(__doc__).parse_args(argv)
 
     def job() -> str:
         config = configs.load(arguments.config)

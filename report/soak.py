@@ -1,7 +1,8 @@
 """``python -m report.soak FOLDER``: what came of a soak, from its logs; written beside them as ``summary.json``.
 
 The exit status is 1 where it is no pass: an answer was wrong, answers could not be told apart, an order failed, or
-frames do not add up. Frames that were dropped and orders that were overtaken are counted, and no failure.
+frames do not add up. Frames that were dropped, orders that were overtaken and what the strategy did in another way than
+it promises are counted, with the reasons, and no failure.
 """
 
 from __future__ import annotations
@@ -23,32 +24,41 @@ from report.files import write_whole
 from report.load import TIERS
 from report.logs import read_grouped
 from report.metrics import frames as fr
-from report.metrics.soak import growth, switches
+from report.metrics.shortfalls import Shortfalls, shortfalls
+from report.metrics.soak import SLOPE_MIN, growth, switches
 from report.metrics.statistics import median_interval, quantile
 from report.metrics.validity import contradictions
 from workers.bench_records import BENCH_VERSION, AnswersChecked, SoakRecord
 from workers.records import DeviceFrame, EdgeFrame, Event, MemorySample, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from report.metrics.soak import Switches
 
 Wanted = TypeVar("Wanted", SoakRecord, AnswersChecked)
 P99 = 0.99
+SHOWN = 5  # reasons; all of them are in summary.json
 
 
 class TierMemory(msgspec.Struct, frozen=True):
-    """Memory of a tier's pipelines (MB, PSS) at start and end, and its slope (MB a minute)."""
+    """Memory of a tier's pipelines (MB, PSS) at start and end, and its slope (MB a minute).
+
+    There is no slope where start and end are less than `report.metrics.soak.SLOPE_MIN` apart.
+    """
 
     start_mb: float
     end_mb: float
-    slope_mb_per_min: float
+    slope_mb_per_min: float | None
     n: int
 
 
 class SoakSummary(msgspec.Struct, frozen=True):
-    """Contents of ``summary.json``; times in ms. `troubles` are why it is no pass."""
+    """Contents of ``summary.json``; times in ms. `troubles` are why it is no pass.
+
+    Downtimes are of all changes that were served; `served_otherwise` counts those among them that were served in
+    another way than the strategy promises, and `shortfalls` says why.
+    """
 
     schema_version: int
     model: str
@@ -63,16 +73,19 @@ class SoakSummary(msgspec.Struct, frozen=True):
     answers: AnswersChecked
     ordered: int
     served: int
+    served_otherwise: int
     unmoved: int
     overtaken: int
     failed: int
     downtime_p50_ms: Figure
     downtime_p99_ms: Figure
     downtime_max_ms: float | None
+    otherwise_p50_ms: Figure
     t_switch_p50_ms: Figure
     t_switch_p99_ms: Figure
     t_switch_max_ms: float | None
     memory: dict[str, TierMemory]
+    shortfalls: Shortfalls
     late_ms: float
     commit: str
     troubles: tuple[str, ...]
@@ -113,10 +126,13 @@ def summarise(folder: Path) -> SoakSummary:
         downtime_p50_ms=of_interval(median_interval(totals)),
         downtime_p99_ms=of_quantile(quantile(totals, P99)),
         downtime_max_ms=max(totals, default=None),
+        served_otherwise=len(found.otherwise),
+        otherwise_p50_ms=of_interval(median_interval([taken.downtime_ms for taken in found.otherwise])),
         t_switch_p50_ms=of_interval(median_interval(switching)),
         t_switch_p99_ms=of_quantile(quantile(switching, P99)),
         t_switch_max_ms=max(switching, default=None),
         memory=_memory(place, edge),
+        shortfalls=shortfalls(itertools.chain(*events.values()), record.choices.get("cold_points")),
         troubles=tuple(_troubles(record, answers, found, device, edge)),
     )
 
@@ -175,7 +191,7 @@ def _troubles(
             f"two different pictures have logits within {text.digits(answers.control)} of each other: an answer for "
             "another frame would not be found. Soak another model or seed"
         )
-    return [*troubles, *found.reasons[:5], *contradictions(device, edge)]
+    return [*troubles, *found.reasons[:SHOWN], *contradictions(device, edge)]
 
 
 def words(summary: SoakSummary) -> str:
@@ -208,12 +224,40 @@ def words(summary: SoakSummary) -> str:
             f"max {time(summary.t_switch_max_ms)}"
         ),
     ]
+    lines += _shortfall_lines(summary)
     lines += [
-        f"memory, {tier}: {grown.start_mb:.0f} MB at the start, {grown.end_mb:.0f} MB at the end, "
-        f"{grown.slope_mb_per_min:+.2f} MB a minute (PSS)"
+        f"memory, {tier} (PSS): {grown.start_mb:.0f} MB at the start, {grown.end_mb:.0f} MB at the end, {_slope(grown)}"
         for tier, grown in summary.memory.items()
     ]
     return "\n".join([*lines, *(f"NO PASS: {trouble}" for trouble in summary.troubles)])
+
+
+def _shortfall_lines(summary: SoakSummary) -> list[str]:
+    """Return what the strategy did not do as it promises, by kind; nothing where it did all."""
+    short = summary.shortfalls
+    p50 = f", downtime p50 {times(summary.otherwise_p50_ms)}" if summary.served_otherwise else ""
+    found = {
+        f"served in another way than the strategy promises: {summary.served_otherwise} of {summary.served}{p50}": (
+            _counted(short.amiss)
+        ),
+        "pipelines lost": _counted(short.lost),
+        "work that failed": _counted(short.failed),
+        "points that stayed cold at the start": short.cold,
+    }
+    return [f"{what}: {why}" for what, why in found.items() if why]
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    """Return the most frequent reasons with their counts, and how many others there are."""
+    shown = [f"{count} × {text.cut(reason)}" for reason, count in itertools.islice(reasons.items(), SHOWN)]
+    others = len(reasons) - len(shown)
+    return "; ".join([*shown, *([f"and {text.plural(others, 'other reason')}"] if others else [])])
+
+
+def _slope(grown: TierMemory) -> str:
+    if grown.slope_mb_per_min is None:
+        return f"less than {SLOPE_MIN:g} minutes apart: too short for a slope"
+    return f"{grown.slope_mb_per_min:+.2f} MB a minute"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

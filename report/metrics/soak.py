@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from report.metrics import downtime as dt
+from report.metrics.shortfalls import said_amiss
 from workers.records import EventKind
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _MB, _NS_PER_S, _S_PER_MIN = 1e6, 1e9, 60.0
 BUCKET_S = 5.0  # of which one median counts, so that a switch under way does not
+SLOPE_MIN = 3.0  # minutes between start and end without which there is no slope: what a start takes would be multiplied
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Switches:
     """What became of the orders; they add up: ordered = served + unmoved + overtaken + failed.
 
     `overtaken` were held back and a newer one was served instead; `unmoved` asked for the cut that served already.
-    `downtimes` are of those served.
+    `downtimes` are of those served, `otherwise` of those among them that were served in another way than the strategy
+    promises.
     """
 
     ordered: int
@@ -40,6 +43,7 @@ class Switches:
     overtaken: int
     failed: int
     downtimes: tuple[dt.Downtime, ...]
+    otherwise: tuple[dt.Downtime, ...]
     reasons: tuple[str, ...]
 
     @property
@@ -52,6 +56,7 @@ def switches(ordered: Sequence[Ordered], events: Mapping[int, Sequence[Event]], 
     """Return how orders fared, by the downtime's own metric."""
     unmoved = overtaken = 0
     downtimes: list[dt.Downtime] = []
+    otherwise: list[dt.Downtime] = []
     reasons: list[str] = []
     for order in ordered:
         own = events.get(order.run, ())
@@ -69,16 +74,21 @@ def switches(ordered: Sequence[Ordered], events: Mapping[int, Sequence[Event]], 
             unmoved += 1
         else:
             downtimes.append(taken)
-    return Switches(len(ordered), unmoved, overtaken, len(reasons), tuple(downtimes), tuple(reasons))
+            if any(map(said_amiss, own)):
+                otherwise.append(taken)
+    return Switches(len(ordered), unmoved, overtaken, len(reasons), tuple(downtimes), tuple(otherwise), tuple(reasons))
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Memory of a tier's pipelines (MB) at start and end, and its slope (MB a minute): the median of all pairs'."""
+    """Memory of a tier's pipelines (MB) at start and end, and its slope (MB a minute): the median of all pairs'.
+
+    The slope is None where start and end lie less than `SLOPE_MIN` apart.
+    """
 
     start_mb: float
     end_mb: float
-    slope_mb_per_min: float
+    slope_mb_per_min: float | None
     n: int
 
 
@@ -95,5 +105,7 @@ def growth(samples: Sequence[MemorySample], start_ns: int, end_ns: int) -> Growt
     found = [(at * BUCKET_S / _S_PER_MIN, median(values) / _MB) for at, values in sorted(buckets.items())]
     if len(found) < 2:  # noqa: PLR2004 - a slope needs two
         return None
-    slopes = [(later[1] - one[1]) / (later[0] - one[0]) for one, later in itertools.combinations(found, 2)]
-    return Growth(found[0][1], found[-1][1], median(slopes), len(found))
+    slope = None
+    if found[-1][0] - found[0][0] >= SLOPE_MIN:
+        slope = median((later[1] - one[1]) / (later[0] - one[0]) for one, later in itertools.combinations(found, 2))
+    return Growth(found[0][1], found[-1][1], slope, len(found))

@@ -1,6 +1,8 @@
 """Answers of cut models against the whole one, with real TensorFlow; and that one changed weight would be found."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +67,9 @@ def test_a_model_that_does_nothing_gives_back_the_corner_of_its_frame(factory, t
     frame[0, 0] = (7, 8, 250)
     for point in model.points:
         assert model.build_tail(point.index)(model.build_head(point.index)(frame)).tolist() == [7, 8, 250]
+
+
+def test_importing_tensorflow_says_nothing(stored):
+    script = f"import pathlib, hosts.logits as l; l.whole_logits(pathlib.Path({str(stored)!r}), {SYNTHETIC!r}, {SEED})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

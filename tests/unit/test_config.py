@@ -367,6 +367,14 @@ def test_models_have_a_digest_each():
     assert config.digest("vgg19") != config.digest("mobilenetv2")
 
 
+def test_a_grid_without_hot_points_is_one_with_the_pareto_points():
+    bare, named = (
+        parse({"models": {"vgg19": one}, "strategies": ["switch-hot"]}, "c") for one in ({}, {"hot": "pareto"})
+    )
+    assert bare.models["vgg19"].hot is None
+    assert bare.digest("vgg19") == named.digest("vgg19")
+
+
 @pytest.mark.parametrize("field", ["source", "weights", "partition", "hot"])
 def test_every_key_of_a_model_changes_the_digest(field):
     values = {"source": "resnet50", "weights": "imagenet", "partition": {20.0: 1, 5.0: 2}, "hot": "all"}

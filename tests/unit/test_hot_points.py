@@ -4,7 +4,7 @@ import pytest
 
 from hosts.config import parse
 from hosts.errors import ConfigError
-from hosts.hot import hot_points, pareto
+from hosts.hot import hot_in_a_soak, hot_points, pareto
 from workers.partition import PartitionPoint
 
 SIZES = [600, 3200, 800, 400, 400, 100, 200, 4]
@@ -14,10 +14,13 @@ POINTS = tuple(
 )
 
 
-def hot(wanted, cut_at=(2, 6)):
+def configured(wanted):
     model = {"partition": {20: "layer2", 5: "layer6"}} | ({} if wanted is None else {"hot": wanted})
-    config = parse({"models": {"own": {"source": "some.package:own"} | model}, "strategies": ["switch-hot"]}, "c")
-    return hot_points(config, "own", POINTS, cut_at)
+    return parse({"models": {"own": {"source": "some.package:own"} | model}, "strategies": ["switch-hot"]}, "c")
+
+
+def hot(wanted, cut_at=(2, 6)):
+    return hot_points(configured(wanted), "own", POINTS, cut_at)
 
 
 def test_by_default_those_that_send_less_than_all_before_and_those_that_are_cut_at():
@@ -32,6 +35,13 @@ def test_all_points():
 def test_points_by_name_and_index():
     assert list(hot(["layer3", 8])) == [2, 3, 6, 8]
     assert list(hot([])) == [2, 6]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"), [(None, {3: "layer3", 7: "layer7"}), (["layer3", 8], {3: "layer3", 8: "layer8"}), ([], {})]
+)
+def test_in_a_soak_all_that_is_ordered_unless_the_config_says_which(wanted, found):
+    assert hot_in_a_soak(configured(wanted), "own", POINTS, (3, 7)) == found
 
 
 def test_a_point_that_does_not_exist_is_refused_with_path_and_suggestion():

@@ -1,8 +1,12 @@
 """Answers compared with the whole model's: what is right, what is wrong, and that wrong ones would be found."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from hosts import logits
 from hosts.logits import SHOWN, TOLERANCE, compare, error_of
 from workers.answer_log import Answer
 
@@ -56,3 +60,14 @@ def test_of_many_wrong_answers_the_first_are_kept_and_all_counted():
     checked = compare([answer(2 * number, WHOLE[1]) for number in range(50)], WHOLE)
     assert checked.wrong_count == 50
     assert [wrong.frame for wrong in checked.wrong] == [2 * number for number in range(SHOWN)]
+
+
+def test_notes_of_tensorflow_are_held_back_and_what_else_it_says_is_not(monkeypatch, capfd):
+    def importing():
+        os.write(2, b"I0000 00:00:17 port.cc:153] oneDNN custom operations are on\nE0000 00:00:17 no device\n")
+        raise ImportError
+
+    monkeypatch.setattr(logits, "import_runtime", importing)
+    with pytest.raises(ImportError):
+        logits.whole_logits(Path("stored"), "synthetic", 1)
+    assert capfd.readouterr().err == "E0000 00:00:17 no device\n"

@@ -42,15 +42,31 @@ def test_the_counts_add_up_with_one_that_failed():
     assert "no memory" in found.reasons[0]
 
 
+def test_changes_that_were_served_in_another_way_than_promised_are_told_from_the_others():
+    moved = {"point": 4, "moved": True, "ok": True, "reason": "no standby for this speed: prepared at the change"}
+    cold = served(2, 100.0, took_ms=900.0)
+    cold[-1] = Event(2, 1100 * MS, EventKind.REPARTITIONED, moved)
+    found = switches([Ordered(2, 4), Ordered(3, 1)], {2: cold, 3: served(3, 2000.0, 0.2, 4, 1)}, MBPS)
+    assert (found.served, len(found.otherwise)) == (2, 1)
+    assert found.otherwise[0].downtime_ms == pytest.approx(900.0)
+
+
 def samples(megabytes_of_second, seconds):
     return [MemorySample(1, n * S // 4, 1, round(megabytes_of_second(n / 4) * 1e6)) for n in range(4 * seconds)]
 
 
 def test_memory_that_grows_a_megabyte_a_second_grows_sixty_a_minute():
-    found = growth(samples(lambda second: 100 + second, 60), 0, 60 * S)
+    found = growth(samples(lambda second: 100 + second, 240), 0, 240 * S)
     assert found.slope_mb_per_min == pytest.approx(60.0)
     assert found.start_mb == pytest.approx(102.375)  # the median of the first five seconds
-    assert found.end_mb - found.start_mb == pytest.approx(55.0)
+    assert found.end_mb - found.start_mb == pytest.approx(235.0)
+
+
+@pytest.mark.parametrize(("seconds", "has_slope"), [(60, False), (180, False), (186, True)])
+def test_there_is_no_slope_where_start_and_end_are_less_than_minutes_apart(seconds, has_slope):
+    found = growth(samples(lambda second: 100 + second, seconds), 0, seconds * S)
+    assert (found.slope_mb_per_min is not None) == has_slope
+    assert found.end_mb > found.start_mb
 
 
 def test_pairs_under_way_do_not_make_a_slope():

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from report.errors import NothingToReport, SchemaError
+from report.metrics.shortfalls import Shortfalls
 from report.soak import main, summarise, words
 from tests.synthetic import MS, RunSpec, frames, write_log
 from tests.unit.test_metrics_soak import served
 from workers.bench_records import BENCH_VERSION, AnswersChecked, Ordered, SoakRecord, WrongAnswer
-from workers.records import MemorySample, Status
+from workers.records import Event, EventKind, MemorySample, Status
 
 RIGHT = AnswersChecked(40, 0, (), 1e-3, 2e-6, 0.05, 32)
 S = 1000 * MS
@@ -48,7 +49,8 @@ def test_orders_frames_and_answers_are_counted(folder):
     assert summary.frames["offered"] == summary.frames["answered"] + summary.frames["busy"]
     assert summary.frames["busy"] > 0
     assert summary.downtime_max_ms == pytest.approx(5.0)
-    assert summary.memory["edge"].slope_mb_per_min == 0.0
+    assert (summary.memory["edge"].start_mb, summary.memory["edge"].slope_mb_per_min) == (200.0, None)
+    assert (summary.served_otherwise, summary.shortfalls) == (0, Shortfalls({}, {}, {}, None))
     assert summary.troubles == ()
 
 
@@ -58,6 +60,30 @@ def test_drops_and_overtaken_orders_are_no_failure(folder, capsys):
     assert "served 2" in said
     assert "NO PASS" not in said
     assert json.loads((folder / "summary.json").read_text())["schema_version"] == BENCH_VERSION
+
+
+def test_what_was_not_as_promised_is_counted_and_named_and_no_failure(folder, capsys):
+    amiss = "the standby was lost while p1 served on; no warm pair: new containers at the change"
+    first = served(2, 100.0, took_ms=900.0)
+    first[-1] = Event(2, 1100 * MS, EventKind.REPARTITIONED, {"point": 4, "moved": True, "ok": True, "reason": amiss})
+    died = {"container": "p2", "reason": "edge: container p2 ended (exit code 137)"}
+    second = served(4, 2000.0, from_point=4, to_point=6)
+    (folder / "edge-events.jsonl").unlink()
+    write_log(folder / "edge-events.jsonl", [Event(0, 50 * MS, EventKind.CONTAINER_DIED, died), *first, *second])
+    write_record(folder, choices={"cold_points": "6 (output): edge: no room"})
+    assert main([str(folder)]) == 0
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["served_otherwise"] == 1
+    assert summary["shortfalls"]["lost"] == {"edge: container p* ended (exit code 137)": 1}
+    said = capsys.readouterr().out
+    assert f"promises: 1 of 2, downtime p50 900 ms: 1 × {amiss.replace('p1', 'p*')}\n" in said
+    assert "pipelines lost: 1 × edge: container p* ended (exit code 137)\n" in said
+    assert "points that stayed cold at the start: 6 (output): edge: no room\n" in said
+
+
+def test_a_soak_of_seconds_states_no_slope(folder):
+    (line,) = (line for line in words(summarise(folder)).splitlines() if line.startswith("memory, edge"))
+    assert line.endswith("200 MB at the end, less than 3 minutes apart: too short for a slope")
 
 
 @pytest.mark.parametrize(
