@@ -56,7 +56,7 @@ def start(folder: Path, asked: BenchRun, *, anew: bool) -> Start:
         )
     if there is not None and not there.complete and not anew:
         return Start(there, _read_blocks(folder), words=f"{folder}: goes on with {what}")
-    return Start(asked, [], kept_in, f"{folder}: {what} is kept in {kept_in}, and this one starts anew")
+    return Start(asked, [], kept_in, f"{folder}: {what} goes to {kept_in}, and this one starts anew")
 
 
 def keep(folder: Path, kept_in: Path) -> None:

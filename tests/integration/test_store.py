@@ -221,6 +221,15 @@ def test_damage_is_found(tmp_path):
         check_once(tmp_path / stored.digest)
 
 
+def test_a_folder_without_description_that_is_in_the_way_is_named_with_what_to_do(capsys, tmp_path):
+    stored = put("tests.models:residual", "random", 0, tmp_path)
+    (tmp_path / stored.digest / META).unlink()
+    assert main(["tests.models:residual", "--store", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / stored.digest} is in the way of the model that belongs there" in said
+    assert "Remove the folder and run again" in said
+
+
 def test_another_version_is_refused(tmp_path):
     stored = put("tests.models:residual", "random", 0, tmp_path)
     meta = tmp_path / stored.digest / META

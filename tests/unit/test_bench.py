@@ -137,7 +137,8 @@ def test_one_that_came_to_its_end_is_kept_beside_the_one_that_is_made_anew(desk,
     assert desk.command() == 0
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith(f"{desk.results}: a bench of ")]
     planned, done = said
-    assert f"{first.started_utc} (commit c1, complete) is kept in {desk.results}/earlier/" in planned
+    assert f"{first.started_utc} (commit c1, complete) goes to {desk.results}/earlier/" in planned
+    assert done == planned
     assert len(desk.measured) == 4
     assert len(list(read_lines(desk.results / BLOCKS, BenchedBlock))) == 4
     assert not (desk.results / "round-07").exists()

@@ -1,12 +1,11 @@
 """A model is stored, and what it is and where it is to be cut is checked, before any host sees it."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
 from hosts.config import parse
-from hosts.errors import ConfigError
+from hosts.errors import ConfigError, HostsError
 from hosts.job import read_model
 from hosts.models import store_model
 from hosts.named_points import named_points
@@ -53,14 +52,14 @@ def test_a_damaged_model_is_refused_by_its_folder_here(tmp_path, store, weights)
         store_model(config_of(), "mobilenetv2", tmp_path / "models")
 
 
-def test_once_a_damaged_model_is_removed_it_is_no_more_found(tmp_path, store):
+def test_a_description_that_is_damaged_is_mended_as_the_line_says(tmp_path, store):
     folder = store_as(store, "mobilenetv2", POINTS)
     (folder / META).write_bytes(b"")
-    with pytest.raises(Exception, match=f"stored model {folder} is damaged: .*Remove the folder; the next run makes"):
+    with pytest.raises(HostsError, match=f"stored model {folder} is damaged: .*Remove the folder; the next run makes"):
         store_model(config_of(), "mobilenetv2", tmp_path / "models")
     shutil.rmtree(folder)
     assert store_as(store, "mobilenetv2", POINTS) == folder
-    assert Path(read_model(store_model(config_of(), "mobilenetv2", tmp_path / "models"))[0]) == folder
+    assert read_model(store_model(config_of(), "mobilenetv2", tmp_path / "models"))[0] == folder
 
 
 def test_cuts_come_in_the_order_of_the_grid_s_speeds_before_what_is_kept_hot():
