@@ -44,9 +44,10 @@ compare: setup ## Say what differs between the results folders A=... and B=... (
 	@python -m report.watch compare $(or $(A),$(error Name two results folders: make compare A=... B=...)) $(B)
 
 bench: CONFIG = config/bench.yaml
-bench: setup ## Compare the strategies side by side in rounds: results/bench.json and a table (CONFIG=config/bench.yaml)
-	python -m hosts.bench --config $(CONFIG)
-	python -m report.bench --results $(RESULTS) --out $(RESULTS).json
+bench: setup ## Compare the strategies side by side in rounds: results/bench.json and a table (CONFIG=config/bench.yaml, ANEW=1)
+	@python -m hosts.bench --config $(CONFIG) $(if $(ANEW),--anew) && ended=0 || ended=$$?; \
+	[ $$ended -le 1 ] || exit $$ended; \
+	python -m report.bench --results $(RESULTS) --out $(RESULTS).json && exit $$ended
 
 test: setup-dev ## Run all tests
 	pytest

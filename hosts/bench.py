@@ -2,7 +2,7 @@
 
 Each round measures every block of the config once, by the code that measures a grid's, in an order of its own, and then
 lets its session make changes one after another. A bench that was interrupted goes on where it stopped; one that came to
-its end is made anew. ``python -m report.bench`` makes numbers of it.
+its end is kept beside the one that is made anew. ``python -m report.bench`` makes numbers of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shutil
 import signal
 import sys
 import time
@@ -24,22 +23,24 @@ from msgspec.structs import replace
 
 from hosts import config as configs
 from hosts import inventory as inventories
-from hosts.bench_plan import describe, expected_s, refuse_unfit, round_order
+from hosts.bench_plan import describe, expected_s, refuse_unfit, round_order, without_result
+from hosts.bench_start import BLOCKS, PLANE, RUN, keep, start
 from hosts.burst import Limits
 from hosts.check import check_or_raise
 from hosts.errors import HostsError
 from hosts.job import INTERRUPTED, USER_ERROR, read_stored, write_record
 from hosts.measure import measure
-from hosts.models import store_model
+from hosts.models import store_model, stored_points
+from hosts.named_points import refuse_unknown
 from hosts.plane import NULL_MODELS, measure_plane, plane_config
-from hosts.plane import RECORD as PLANE
+from hosts.plane import RECORD as PLANE_RECORD
 from hosts.progress import in_words
 from hosts.provenance import current_commit
 from hosts.shared_testbed import testbed_for
 from hosts.workbench import take_lock
 from workers.bench_records import BENCH_VERSION, BenchedBlock, BenchRun
 from workers.errors import PartitionError
-from workers.records import JsonLines, Status, read_lines
+from workers.records import JsonLines, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     from hosts.config import Config
     from hosts.grid import Block
 
-RUN, BLOCKS = "bench.json", "blocks.jsonl"
+NO_RESULT = 1  # exit status
+ENDS = """exit status: 0 where every block of the config came to a result in at least one round (infeasible is one),
+1 where some never did, 2 where something must be mended first, 130 after an interruption"""
 
 
 class Bench:
@@ -56,71 +59,55 @@ class Bench:
     Args:
         config: what is compared.
         where: names the config in messages.
+        anew: whether it starts anew whatever lies in the folder.
+
+    Raises:
+        HostsError: no bench can be made of the config, a stored model has no such point as it names, or another bench
+            lies in the folder.
     """
 
-    def __init__(self, config: Config, where: str) -> None:
+    def __init__(self, config: Config, where: str, *, anew: bool = False) -> None:
         refuse_unfit(config, where)
+        refuse_unknown(config, stored_points(config, config.models))
         self._config = config
         self._folder = Path(config.results)
-        resumed = self._resumed()
-        self._run = resumed or self._started()
-        self._done = _read_blocks(self._folder) if resumed else []
-
-    def _started(self) -> BenchRun:
-        commit = current_commit()
-        return BenchRun(
-            schema_version=BENCH_VERSION,
-            started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-            commit=commit.commit,
-            dirty=commit.dirty,
-            digest=_digest(self._config),
-            config=msgspec.to_builtins(self._config, str_keys=True),
-        )
-
-    def _resumed(self) -> BenchRun | None:
-        """Return the bench in the folder where it is this one and was interrupted."""
-        try:
-            run = msgspec.json.decode((self._folder / RUN).read_bytes(), type=BenchRun)
-        except (OSError, msgspec.DecodeError):
-            return None
-        commit = current_commit()
-        same = (run.schema_version, run.digest, run.commit, run.dirty) == (
-            *(BENCH_VERSION, _digest(self._config)),
-            *(commit.commit, commit.dirty),
-        )
-        return run if same and not run.complete else None
+        self._start = start(self._folder, _as_asked(config), anew=anew)
+        self._done = self._start.done
 
     def describe(self) -> list[str]:
         """Return what is to be done, as lines of text."""
         unmade = sum(not (self._folder / "models" / f"{name}.json").exists() for name in self._config.models)
-        return describe(self._config, self._left(), self._done, unmade)
+        found = [self._start.words] if self._start.words else []
+        return found + describe(self._config, self._left(), self._done, unmade)
 
     def measure(self) -> list[BenchedBlock]:
         """Measure what is left, and return how every block of the bench ended.
 
         Raises:
-            HostsError: another bench works here, no testbed can be made, or hosts lack something.
+            HostsError: another bench works here, a model cannot be stored or lacks a point, no testbed can be made, or
+                hosts lack something.
+            PartitionError: a stored model is damaged.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         inventory = inventories.load(Path(self._config.inventory))
         with ExitStack() as stack:
             stack.enter_context(take_lock(self._folder / ".lock"))
-            if not self._done:
-                _remove_measured(self._folder)
-            write_record(self._run, self._folder / RUN)
             models = self._folder / "models"
             stored = {name: store_model(self._config, name, models) for name in self._config.models}
             stack.enter_context(testbed_for(inventory))
             check_or_raise(inventory)
+            if self._start.kept_in is not None:
+                keep(self._folder, self._start.kept_in)
+            write_record(self._start.run, self._folder / RUN)
             self._measure_plane()
             self._measure_rounds(stored)
-            write_record(replace(self._run, complete=True), self._folder / RUN)
+            write_record(replace(self._start.run, complete=True), self._folder / RUN)
         return self._done
 
     def _measure_plane(self) -> None:
         for name in NULL_MODELS if self._config.bench.plane else ():
-            out = self._folder / "plane" / name
-            if (out / PLANE).exists():
+            out = self._folder / PLANE / name
+            if (out / PLANE_RECORD).exists():
                 continue
             stored = store_model(plane_config(self._config, name), name, self._folder / "models")
             record = measure_plane(self._config, name, Path(read_stored(stored).path), out)
@@ -164,21 +151,18 @@ class Bench:
         }
 
 
-def _digest(config: Config) -> str:
+def _as_asked(config: Config) -> BenchRun:
+    """Return the bench as it would start now."""
+    commit = current_commit()
     text = json.dumps(msgspec.to_builtins(config, str_keys=True), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _read_blocks(folder: Path) -> list[BenchedBlock]:
-    path = folder / BLOCKS
-    return list(read_lines(path, BenchedBlock)) if path.exists() else []
-
-
-def _remove_measured(folder: Path) -> None:
-    """Remove what an earlier bench measured, and nothing else."""
-    for stale in (*folder.glob("round-[0-9][0-9]"), folder / "plane"):
-        shutil.rmtree(stale, ignore_errors=True)
-    (folder / BLOCKS).unlink(missing_ok=True)
+    return BenchRun(
+        schema_version=BENCH_VERSION,
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit.commit,
+        dirty=commit.dirty,
+        digest=hashlib.sha256(text.encode()).hexdigest()[:12],
+        config=json.loads(text),
+    )
 
 
 def _say(line: str) -> None:
@@ -189,18 +173,31 @@ def _called_off(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Say what is planned, measure, and return an exit status: 2 for the user's mistakes."""
-    parser = argparse.ArgumentParser(prog="python -m hosts.bench", description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config/bench.yaml"))
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m hosts.bench", description=__doc__, epilog=ENDS)
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("config/bench.yaml"),
+        help="what is compared (config/bench.yaml); its `results` says where to",
+    )
     parser.add_argument("--plan", action="store_true", help="only say what would be done")
-    arguments = parser.parse_args(argv)
+    parser.add_argument(
+        "--anew",
+        action="store_true",
+        help="start anew whatever lies in `results`: a bench that is there is kept in its folder `earlier`",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Say what is planned, measure, and return an exit status as `ENDS` says."""
+    arguments = _parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _called_off)
     try:
-        bench = Bench(configs.load(arguments.config), str(arguments.config))
-        print("\n".join(bench.describe()), file=sys.stderr, flush=True)
-        if not arguments.plan:
-            bench.measure()
+        bench = Bench(configs.load(arguments.config), str(arguments.config), anew=arguments.anew)
+        _say("\n".join(bench.describe()))
+        lacking = [] if arguments.plan else without_result(bench.measure())
     except (HostsError, PartitionError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
@@ -209,7 +206,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             "interrupted; the hosts put themselves back, and the same command goes on with this bench", file=sys.stderr
         )
         return INTERRUPTED
-    return 0
+    for line in lacking:
+        _say(line)
+    return NO_RESULT if lacking else 0
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from hosts.grid import Block, blocks
 from hosts.plane import NULL_MODELS
 from hosts.progress import in_words
 from hosts.suggest import did_you_mean
+from workers.records import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hosts.config import Config
     from workers.bench_records import BenchedBlock
@@ -66,6 +67,15 @@ def expected_s(config: Config, block: Block, past: Iterable[BenchedBlock]) -> fl
         return median(like)
     runs = len(config.fps) * 2 * config.repeats
     return rule_of_thumb(config, block, runs, fits=True).total_s + config.bench.burst_s
+
+
+def without_result(done: Sequence[BenchedBlock]) -> list[str]:
+    """Return a line for each block that came to no result in any round, with its last reason."""
+    last = {row.folder: row for row in done}
+    for row in done:
+        if row.status in {Status.OK, Status.INFEASIBLE}:
+            last.pop(row.folder, None)
+    return [f"{row.folder}: no result in any round ({row.reason})" for row in last.values()]
 
 
 def describe(

@@ -56,7 +56,8 @@ def deploy_tree(connection: Connection, local_dir: Path, remote_dir: str) -> int
     """Make a folder be on a host and return the bytes sent, 0 where `remote_dir` was there.
 
     The folder's name must change with its content (a hash): one that is there is taken to be complete. It is
-    uploaded under another name and renamed at the end. `~/` is the home on the host.
+    uploaded under another name and renamed at the end. Hidden files stay here: they are notes on this copy. `~/` is the
+    home on the host.
 
     Raises:
         FileNotFoundError: `local_dir` is missing or empty.
@@ -65,7 +66,7 @@ def deploy_tree(connection: Connection, local_dir: Path, remote_dir: str) -> int
     """
     if _find(connection, remote_dir) is not None:
         return 0
-    files = sorted(path for path in local_dir.rglob("*") if path.is_file())
+    files = sorted(path for path in local_dir.rglob("[!.]*") if path.is_file())
     if not files:
         raise FileNotFoundError(f"{local_dir}: there is no such folder, or nothing in it")
     part = f"{remote_dir}.{secrets.token_hex(4)}.part"

@@ -12,7 +12,8 @@ import msgspec
 from hosts.errors import ConfigError, HostsError
 from hosts.inventory import ROLES
 from workers.errors import PartitionError
-from workers.store import Stored
+from workers.store import META, Stored
+from workers.store_check import check_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,20 @@ def read_stored(path: Path) -> Stored:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}. Make it with: python -m workers.store") from error
     except msgspec.DecodeError as error:
         raise ConfigError(f"{path}: is not what workers.store prints ({error})") from error
+
+
+def read_model(stored_path: Path) -> tuple[Path, StoredModel]:
+    """Return the folder of a stored model in this machine's store, and its description: what may be sent to hosts.
+
+    Raises:
+        ConfigError: `stored_path` is not there or of another kind, or it names a folder without a model.
+        PartitionError: the model is damaged or another one; says which folder it is and what to do.
+    """
+    folder = Path(read_stored(stored_path).path)
+    makes = "the workflow, or python -m workers.store, makes both again"
+    if not (folder / META).is_file():
+        raise ConfigError(f"{stored_path}: its model is not in {folder}. Remove the file and the folder: {makes}")
+    return folder, check_once(folder, f"Remove it and {stored_path}: {makes}")
 
 
 def make_empty(out: Path, record_name: str) -> None:

@@ -22,7 +22,7 @@ from hosts.errors import ConfigError, RemoteError
 from hosts.forecast import edge_memory_mb
 from hosts.grid import Block, blocks
 from hosts.hot import hot_points
-from hosts.job import make_empty, make_parser, model_facts, read_stored, run_job, write_record
+from hosts.job import make_empty, make_parser, model_facts, read_model, run_job, write_record
 from hosts.notice import detection
 from hosts.past import past_blocks
 from hosts.past_profiles import read_profile
@@ -34,7 +34,6 @@ from hosts.stage import fetch_logs, staged
 from workers.messages import PROTOCOL_VERSION
 from workers.partition import resolve
 from workers.records import SCHEMA_VERSION, BlockRecord, Status
-from workers.store import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from workers.detection import Detection
     from workers.partition import PartitionPoint
     from workers.records import ProfileRecord, RunRecord
+    from workers.store import StoredModel
 
 RECORD = "run.json"
 
@@ -93,8 +93,7 @@ def measure(
     `limits` a burst of changes follows the last run.
     """
     began, began_utc = time.monotonic(), datetime.now(UTC)
-    folder = Path(read_stored(stored_path).path)
-    model = StoredModel.read(folder)
+    folder, model = read_model(stored_path)
     wanted = points_by_speed(config, block.model, profile)
     points = {speed: resolve(model.points, point).index for speed, point in wanted.items()}
     specs = run_specs(config, points)

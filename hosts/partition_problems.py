@@ -47,10 +47,14 @@ def listing(source: str) -> str:
 
 def _partition_problems(config: Config, name: str, *, speeds_are_sound: bool) -> Iterator[str]:
     path, model = f"models.{name}.partition", config.models[name]
+    source = model.source or name
     speeds = config.network.speeds_mbps if speeds_are_sound else ()
     if model.partition == "optimal":
         if config.profile.levels == "none":
-            yield f"{path}: `optimal` takes the points from a profile; set `profile.levels` to `full` or `all`"
+            yield (
+                f"{path}: `optimal` takes the points from a profile: set `profile.levels` to `full` or `all`; or, for "
+                f"a bench, which makes no profile, map each speed to a layer: {listing(source)} lists them"
+            )
     elif model.partition == "paper":
         if name not in PAPER_POINTS:
             yield (
@@ -63,7 +67,7 @@ def _partition_problems(config: Config, name: str, *, speeds_are_sound: bool) ->
                 "map each of your speeds to a layer"
             )
     else:
-        found = list(_mapping_problems(path, model.partition, speeds, model.source or name))
+        found = list(_mapping_problems(path, model.partition, speeds, source))
         yield from found
         if speeds and not found and config.detection == "estimated":
             yield from _indistinct_speeds(path, model.partition, speeds)

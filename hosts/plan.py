@@ -16,7 +16,8 @@ from hosts.config import Config, load
 from hosts.errors import HostsError
 from hosts.forecast import Expected, ExpectedProfile, Split, edge_memory_mb, forecast, forecast_profiles
 from hosts.grid import blocks, grid_size, profiled_levels
-from hosts.models import refuse_unmakeable
+from hosts.models import refuse_unmakeable, stored_points
+from hosts.named_points import refuse_unknown
 from hosts.partition_problems import listing
 from hosts.past import past_blocks
 from hosts.past_profiles import past_profiles
@@ -41,7 +42,7 @@ class Plan(NamedTuple):
     """Size of a grid: of `total` blocks, `left` are to be measured; `excluded` are no part of it.
 
     Of `profiles`, `profiles_left` are to be made. `beside_s` is for models and the report; `rooms` are results and
-    model store. `unmade` are the models that are not stored yet.
+    model store. `unchecked` are the models whose points are known once they are stored.
     """
 
     total: int
@@ -52,7 +53,7 @@ class Plan(NamedTuple):
     profiles_left: list[ExpectedProfile]
     beside_s: float
     rooms: tuple[Room, ...]
-    unmade: tuple[str, ...]
+    unchecked: tuple[str, ...]
 
     @property
     def left_s(self) -> float:
@@ -69,7 +70,8 @@ def make_plan(config: Config) -> Plan:
     """Count what `config` would run, given what the results folder and the disks hold.
 
     Raises:
-        ConfigError: the inventory cannot be used, or a model that is to be made has no file that can be read.
+        ConfigError: the inventory cannot be used, a model that is to be made has no file that can be read, or one that
+            is stored has no such point as the config names.
     """
     results = Path(config.results)
     edge_mb = edge_memory_mb(inventories.load(Path(config.inventory)))
@@ -80,6 +82,8 @@ def make_plan(config: Config) -> Plan:
         model for model in config.models if model in models and not (results / "models" / f"{model}.json").exists()
     )
     refuse_unmakeable(config, unmade)
+    points = stored_points(config, [model for model in config.models if model in models])
+    refuse_unknown(config, points)
     runs = len(config.fps) * 2 * config.repeats
     total = len(blocks(config))
     return Plan(
@@ -95,7 +99,7 @@ def make_plan(config: Config) -> Plan:
             _results_mb(config, left, runs) + PROFILE_MB * len(profiles_left),
             sum(MODEL_MB.get(name, OTHER_MODEL_MB) for name in unmade),
         ),
-        unmade=unmade,
+        unchecked=tuple(model for model in unmade if model not in points),
     )
 
 
@@ -131,20 +135,20 @@ def describe(config: Config, plan: Plan) -> list[str]:
         lines.insert(2, f"before them {_counted(range(plan.profiles), 'profile')}: {_profiled(config)}")
     if plan.left or plan.profiles_left:
         lines += _expectations(plan)
-    lines += _unchecked_points(config, plan.unmade)
+    lines += _unchecked_points(config, plan.unchecked)
     lines += [
         f"{room.folder}: about {room.needed_mb:.0f} MB needed, {room.free_mb / 1e3:.0f} GB free" for room in plan.rooms
     ]
     return lines
 
 
-def _unchecked_points(config: Config, unmade: Sequence[str]) -> list[str]:
-    """Return for which models it is not known yet whether they can be cut where the config says."""
-    models = {name: config.models[name] for name in unmade}
+def _unchecked_points(config: Config, unchecked: Sequence[str]) -> list[str]:
+    """Return for which models it is not known yet whether they have the points that the config names."""
+    models = {name: config.models[name] for name in unchecked}
     return [
         f"points of {name} are checked once the model is stored: {listing(model.source or name)} lists them"
         for name, model in models.items()
-        if not isinstance(model.partition, str)
+        if not isinstance(model.partition, str) or not isinstance(model.hot, str)
     ]
 
 
@@ -187,7 +191,9 @@ def _counted(things: Sized, word: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the plan of a config."""
     parser = argparse.ArgumentParser(prog="python -m hosts.plan", description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("config/default.yaml"))
+    parser.add_argument(
+        "--config", type=Path, default=Path("config/default.yaml"), help="the grid's config (config/default.yaml)"
+    )
     parser.add_argument("--blocks", action="store_true", help="list the blocks that are left, in their order")
     arguments = parser.parse_args(argv)
     try:

@@ -38,7 +38,7 @@ def points_by_speed(config: Config, model: str, profile: ProfileRecord | None = 
     if needs_profile(config, model):
         costs = _costs(model, profile)
         return {speed: best(costs, Link(speed, config.network.delay_ms)).index for speed in config.network.speeds_mbps}
-    named = _named_points(config, model)
+    named = named_cuts(config, model)
     return {speed: named[speed] for speed in config.network.speeds_mbps}
 
 
@@ -59,12 +59,16 @@ def speed_map(
         return SpeedMap.from_intervals(
             best_by_speed(costs, config.network.delay_ms, min(slow, LOW_MBPS), max(fast, HIGH_MBPS))
         )
-    return SpeedMap.from_points({speed: resolve(point) for speed, point in _named_points(config, model).items()})
+    return SpeedMap.from_points({speed: resolve(point) for speed, point in named_cuts(config, model).items()})
 
 
-def _named_points(config: Config, model: str) -> dict[float, str | int]:
+def named_cuts(config: Config, model: str) -> dict[float, str | int]:
+    """Return the cut that the config names for each speed, those of the grid first; none for the best points."""
+    if needs_profile(config, model):
+        return {}
     partition = config.models[model].partition
-    return PAPER_POINTS[model] if isinstance(partition, str) else partition
+    named = PAPER_POINTS[model] if isinstance(partition, str) else partition
+    return {speed: named[speed] for speed in dict.fromkeys((*config.network.speeds_mbps, *named))}
 
 
 def _costs(model: str, profile: ProfileRecord | None) -> tuple[PointCost, ...]:

@@ -19,7 +19,7 @@ from hosts import config as configs
 from hosts import inventory as inventories
 from hosts.errors import ConfigError
 from hosts.grid import Block, Level, levels
-from hosts.job import make_empty, make_parser, model_facts, read_stored, run_job, write_record
+from hosts.job import make_empty, make_parser, model_facts, read_model, run_job, write_record
 from hosts.past_profiles import profile_choices
 from hosts.profile_points import DEADLINE_MS
 from hosts.profile_session import ProfileSession
@@ -28,13 +28,13 @@ from hosts.provenance import current_commit
 from hosts.stage import fetch_logs, staged
 from workers.messages import PROTOCOL_VERSION
 from workers.records import SCHEMA_VERSION, ProfileRecord
-from workers.store import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hosts.config import Config
     from hosts.profiling import ProfileResult
+    from workers.store import StoredModel
 
 STRATEGY = "switch-b2"  # builds any cut in the containers that serve
 RECORD = "profile.json"
@@ -58,11 +58,10 @@ def profile(config: Config, level: Level, stored_path: Path, out: Path) -> Profi
     """Profile a model and write its folder; `profile.json` comes last and atomically."""
     began, began_utc = time.monotonic(), datetime.now(UTC)
     inventory = inventories.load(Path(config.inventory))
-    stored = read_stored(stored_path)
-    model = StoredModel.read(Path(stored.path))
+    folder, model = read_model(stored_path)
     patient = replace(config, deadline_ms=max(config.deadline_ms, DEADLINE_MS))
     block = Block(level.model, STRATEGY, level.cpu_pct, level.mem_pct)
-    with staged(inventory, Path(stored.path), began_utc) as stage:
+    with staged(inventory, folder, began_utc) as stage:
         make_empty(out, RECORD)  # only now: hosts that cannot be had must not cost the profile that there was
         result = ProfileMeasurement(
             patient,

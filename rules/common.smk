@@ -14,8 +14,9 @@ from hosts.config import completed, parse as parse_config
 from hosts.errors import HostsError
 from hosts.grid import blocks as grid_blocks, highest_level, profiled_levels
 from hosts.inventory import load as load_inventory
+from hosts.named_points import named_points
 from hosts.past_profiles import profile_choices
-from hosts.points import needs_profile, points_by_speed
+from hosts.points import needs_profile
 from hosts.room import MODEL_STORE
 from hosts.strict import read_yaml
 from workers.messages import PROTOCOL_VERSION
@@ -61,15 +62,6 @@ def deciding_profile(block):
     if not needs_profile(EXPERIMENT, block.model):
         return []
     return [f"{RESULTS}/profiles/{HIGHEST[block.model].folder}/profile.json"]
-
-
-def known_cuts(model):
-    """Return the points that the config names; the best ones are known once the model is profiled."""
-    hot = EXPERIMENT.models[model].hot
-    named = [] if isinstance(hot, str) else hot
-    if needs_profile(EXPERIMENT, model):
-        return named
-    return [*points_by_speed(EXPERIMENT, model).values(), *named]
 
 
 def shown(path, category, name, entry):

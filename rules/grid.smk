@@ -17,7 +17,7 @@ rule model:
         seed=EXPERIMENT.seed,
         store=str(MODEL_STORE),
         cuts=lambda wildcards: [
-            f"--cut={point}" for point in known_cuts(wildcards.model)
+            f"--cut={point}" for _, point in named_points(EXPERIMENT, wildcards.model)
         ],
     shell:
         "python -m workers.store {params.source:q} --weights {params.weights:q} --seed {params.seed}"

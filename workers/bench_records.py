@@ -6,6 +6,7 @@ A bench is one folder::
     blocks.jsonl                      one `BenchedBlock` a block that was tried
     round-NN/runs/...                 each round's blocks, as those of a grid
     plane/<model>/plane.json          `PlaneRecord`, its logs beside it
+    earlier/<started>/                all this of each bench that came before
 
 A soak is one folder with ``soak.json`` (`SoakRecord`), ``answers.json`` (`AnswersChecked`) and the logs of a block.
 """

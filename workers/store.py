@@ -103,9 +103,14 @@ class StoredModel(msgspec.Struct, frozen=True):
                     "remove the folder and make it again with: python -m workers.store"
                 )
             return msgspec.json.decode(raw, type=StoredModel)
-        except (OSError, msgspec.DecodeError) as error:
+        except OSError as error:
             raise PartitionError(
                 f"{folder} holds no stored model ({error}); make it with: python -m workers.store"
+            ) from error
+        except msgspec.DecodeError as error:
+            raise PartitionError(
+                f"stored model {folder} is damaged: {META}: {error}. "
+                "Remove the folder; the next run makes or copies it again"
             ) from error
 
 
@@ -227,25 +232,28 @@ def _publish(scratch: Path, folder: Path) -> bool:
     """Rename `scratch` to `folder`; True where the same content is there already."""
     try:
         scratch.rename(folder)
-    except OSError:
+    except OSError as error:
         if not (folder / META).is_file():
-            raise
+            raise PartitionError(
+                f"{folder} is in the way of the model that belongs there: it holds no {META} ({error.strerror}). "
+                "Remove the folder and run again"
+            ) from error
         return True
     return False
 
 
-def check_stored(folder: Path) -> None:
+def check_stored(folder: Path, remedy: str) -> None:
     """Compare a stored model with its digest, byte by byte (a second for VGG-19).
 
     Raises:
-        PartitionError: it differs, for example after an interrupted copy.
+        PartitionError: it differs, for example after an interrupted copy; ends with `remedy`.
+        OSError: a file is missing or cannot be read.
     """
     meta = StoredModel.read(folder)
     found = compute_digest(meta, hash_file(folder / GRAPH), hash_file(folder / WEIGHTS))
     if found != meta.digest:
         raise PartitionError(
-            f"stored model {folder} is damaged: its contents give {found[:12]}, not {meta.digest[:12]}. "
-            "Remove the folder and make or copy it again."
+            f"stored model {folder} is damaged: its contents give {found[:12]}, not {meta.digest[:12]}. {remedy}"
         )
 
 

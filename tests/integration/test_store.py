@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from workers.errors import PartitionError
-from workers.store import META, WEIGHTS, Stored, StoredModel, check_stored, main, put
+from workers.store import META, WEIGHTS, Stored, StoredModel, main, put
+from workers.store_check import check_once
 
 pytest.importorskip("workers.partition_keras", reason="TensorFlow is not installed", exc_type=ImportError)
 from tests import models
@@ -46,7 +47,7 @@ def test_the_command_prints_digest_and_path(capsys, tmp_path):
     assert (meta.input_shape, meta.input_dtype, meta.classes) == ((224, 224, 3), "uint8", 1000)
     assert (len(meta.points), len(meta.layers)) == (76, 156)
     assert meta.points[-1].flops_head == sum(layer.flops for layer in meta.layers)
-    check_stored(tmp_path / stored.digest)
+    check_once(tmp_path / stored.digest)
 
 
 def test_the_same_request_is_answered_without_tensorflow(tmp_path, model_file):
@@ -217,7 +218,16 @@ def test_damage_is_found(tmp_path):
     raw[0] ^= 1
     weights.write_bytes(raw)
     with pytest.raises(PartitionError, match="is damaged"):
-        check_stored(tmp_path / stored.digest)
+        check_once(tmp_path / stored.digest)
+
+
+def test_a_folder_without_description_that_is_in_the_way_is_named_with_what_to_do(capsys, tmp_path):
+    stored = put("tests.models:residual", "random", 0, tmp_path)
+    (tmp_path / stored.digest / META).unlink()
+    assert main(["tests.models:residual", "--store", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / stored.digest} is in the way of the model that belongs there" in said
+    assert "Remove the folder and run again" in said
 
 
 def test_another_version_is_refused(tmp_path):

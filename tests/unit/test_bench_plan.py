@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from hosts.bench_plan import describe, expected_s, refuse_unfit, round_order
+from hosts.bench_plan import describe, expected_s, refuse_unfit, round_order, without_result
 from hosts.config import load, parse
 from hosts.errors import ConfigError
 from hosts.grid import Block, blocks
@@ -85,6 +86,15 @@ def test_the_plan_counts_what_is_left():
     assert "3 strategies × 2 models, 3 rounds" in said
     assert "18 blocks, 8 left" in said
     assert "ratios to pause-resume" in said
+
+
+def test_what_came_to_a_result_in_one_round_is_not_lacking():
+    row = of(Block("vgg19", "switch-a2", 100.0, 100.0), 1.0)
+    failed = replace(row, round=2, status=Status.FAILED, reason="gone")
+    assert without_result([row, failed]) == []
+    assert without_result([replace(row, status=Status.INFEASIBLE), failed]) == []
+    lines = without_result([failed, replace(failed, round=3, reason="still gone")])
+    assert lines == [f"{row.folder}: no result in any round (still gone)"]
 
 
 def test_the_config_that_is_shipped_can_be_benched():

@@ -69,8 +69,9 @@ def problems(**changed):
         (
             {"models": {"vgg19": {"partition": "optimal"}}, "profile": {"levels": "none"}},
             (
-                "models.vgg19.partition: `optimal` takes the points from a profile; "
-                "set `profile.levels` to `full` or `all`"
+                "models.vgg19.partition: `optimal` takes the points from a profile: "
+                "set `profile.levels` to `full` or `all`; or, for a bench, which makes no profile, "
+                "map each speed to a layer: `python -m workers.partition vgg19` lists them"
             ),
         ),
         ({"detection": "estimate"}, "detection: cannot be 'estimate'; did you mean `estimated`?"),

@@ -211,6 +211,12 @@ def test_a_tree_arrives_whole(connection, model, home):
     assert [path.name for path in (home / "models").iterdir()] == ["it's-a1b2"]
 
 
+def test_hidden_files_of_a_tree_stay_here(connection, model, home):
+    (model / ".checked").write_text("a note on this copy")
+    assert deploy.deploy_tree(connection, model, "~/models/a1b2") == 256_000 + 2 + 10
+    assert not (home / "models" / "a1b2" / ".checked").exists()
+
+
 def test_a_tree_that_is_there_costs_one_command_and_no_byte(connection, model):
     deploy.deploy_tree(connection, model, "~/models/a1b2")
     connection.commands = connection.sent_bytes = 0

@@ -1,5 +1,6 @@
 """The jobs' commands: what they refuse in one line, and the block that needs no host."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -9,10 +10,9 @@ import yaml
 from hosts import measure, profile
 from hosts.job import make_empty, write_record
 from tests.synthetic_profiles import HAND_MADE, ProfileSpec, profile_record
-from workers.partition import PartitionPoint
+from tests.unit.stored_models import points_of, write_stored
 from workers.records import BlockRecord, Phases, ProfileRecord, Status
-from workers.store import META, Stored, StoredModel
-from workers.store import SCHEMA_VERSION as STORE_VERSION
+from workers.store import WEIGHTS, Stored
 
 INVENTORY = Path(__file__).parents[2] / "hosts/local.yaml"
 SAME = {"speeds_mbps": [20, 10]}  # at both the best point is the same
@@ -28,24 +28,11 @@ class Desk:
         self.profile_file = folder / "profile.json"
         record = profile_record(ProfileSpec(HAND_MADE), "tiny", 100.0, 100.0)
         self.profile_file.write_bytes(msgspec.json.encode(record))
-        self.points = msgspec.convert(record.model_facts["points"], tuple[_Fact, ...])
+        facts = msgspec.convert(record.model_facts["points"], tuple[_Fact, ...])
+        self.model = write_stored(folder / "store", points_of(**{fact.name: fact.output_bytes for fact in facts}))
         self.stored_file = folder / "stored.json"
-        (folder / "model").mkdir()
-        (folder / "model" / META).write_bytes(msgspec.json.encode(self.stored_model()))
-        self.stored_file.write_bytes(msgspec.json.encode(Stored("d", str(folder / "model"), reused=True)))
+        self.stored_file.write_bytes(msgspec.json.encode(Stored(self.model.name, str(self.model), reused=True)))
         self.configure()
-
-    def stored_model(self):
-        points = tuple(
-            PartitionPoint(fact.index, fact.name, str(fact.index), (1,), fact.output_bytes, 0, 0, 0, 0)
-            for fact in self.points
-        )
-        return StoredModel(
-            *(STORE_VERSION, "d", "tests.models:sequential", "own", 1, "3", "unit", (8, 8, 3), "uint8", 5, 0),
-            points,
-            (),
-            (),
-        )
 
     def configure(self, **changed):
         config = {
@@ -69,7 +56,6 @@ class Desk:
 
 
 class _Fact(msgspec.Struct):
-    index: int
     name: str
     output_bytes: int
 
@@ -125,6 +111,28 @@ def test_a_mistake_to_measure_is_one_line_and_status_2(desk, capsys, changed, wo
     assert words in said
     assert "\n" not in said
     assert not desk.out.exists()
+
+
+@pytest.mark.parametrize("job", ["measure", "profile"])
+def test_a_model_damaged_here_is_not_sent_and_the_line_names_this_machine_s_folder(desk, capsys, job):
+    for weights, words in (
+        (b"\1\2\3\5", "its contents give"),
+        (b"", "its contents give"),
+        (None, f"{WEIGHTS}: No such"),
+    ):
+        (desk.model / WEIGHTS).unlink()
+        if weights is not None:
+            (desk.model / WEIGHTS).write_bytes(weights)
+        assert getattr(desk, job)() == 2
+        said = capsys.readouterr().err
+        assert f"stored model {desk.model} is damaged: {words}" in said
+        assert f"Remove it and {desk.stored_file}: the workflow, or python -m workers.store, makes both again" in said
+
+
+def test_a_model_that_is_no_longer_where_it_was_stored_says_what_to_remove(desk, capsys):
+    shutil.rmtree(desk.model)
+    assert desk.measure() == 2
+    assert f"{desk.stored_file}: its model is not in {desk.model}. Remove the file" in capsys.readouterr().err
 
 
 def test_best_points_are_not_found_without_a_profile(desk, capsys):

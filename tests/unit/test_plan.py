@@ -13,6 +13,7 @@ from hosts.grid import blocks, profiled_levels
 from hosts.plan import Plan, describe, main, make_plan
 from hosts.room import Room, refuse_without, rooms
 from tests.unit.past_records import past_of, past_profile_of
+from tests.unit.stored_models import points_of, store_as
 
 GRID = {
     "models": {"vgg19": {}, "mobilenetv2": {}},
@@ -132,6 +133,43 @@ def test_a_model_that_is_stored_needs_its_file_no_more_and_its_points_are_checke
     (tmp_path / "results/models").mkdir(parents=True)
     (tmp_path / "results/models/own.json").write_text("{}")
     assert unchecked not in describe(config, make_plan(config))
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr("hosts.models.MODEL_STORE", tmp_path / "store")
+    return tmp_path / "store"
+
+
+def naming(tmp_path, **model):
+    """Return a grid whose model names points."""
+    data = {**GRID, "models": {"mobilenetv2": model}, "exclude": [], "results": str(tmp_path / "results")}
+    return parse(data, "c")
+
+
+def test_points_that_a_stored_model_lacks_are_refused_by_their_keys(tmp_path, store):
+    store_as(store, "mobilenetv2", points_of(input=9, block_1=5, block_2=3), seed=naming(tmp_path).seed)
+    named = {20: "input", 5: "block_2"}
+    make_plan(naming(tmp_path, partition=named, hot=["block_1"]))
+    with pytest.raises(ConfigError) as refused:
+        make_plan(naming(tmp_path, partition={**named, 5: "block_9"}, hot=["block_1", "blok_2", 7]))
+    one, two, three = str(refused.value).splitlines()
+    assert one.startswith("models.mobilenetv2.partition.5: the model has no partition point after a layer 'block_9'")
+    assert two.startswith("models.mobilenetv2.hot[1]: the model has no partition point after a layer 'blok_2'")
+    assert "nearest names: block_2" in two
+    assert three.startswith("models.mobilenetv2.hot[2]: the model cannot be cut at 7")
+
+
+@pytest.mark.usefixtures("store")
+def test_points_to_keep_hot_are_checked_later_too_where_the_model_is_not_stored(tmp_path):
+    config = naming(tmp_path, hot=["blok_2"])
+    (line,) = [line for line in describe(config, make_plan(config)) if line.startswith("points of")]
+    assert line.startswith("points of mobilenetv2 are checked once the model is stored")
+
+
+def test_a_model_of_other_weights_is_not_taken_for_this_one(tmp_path, store):
+    store_as(store, "mobilenetv2", points_of(input=9), seed=77)
+    make_plan(naming(tmp_path, hot=["block_1"]))
 
 
 def test_the_papers_points_need_no_check(config):
