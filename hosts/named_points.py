@@ -22,7 +22,7 @@ def named_points(config: Config, model: str) -> list[tuple[str, str | int]]:
     cuts = named_cuts(config, model).items()
     return [
         *((f"{path}.partition.{speed:g}", point) for speed, point in cuts),
-        *((f"{path}.hot[{place}]", point) for place, point in enumerate(() if isinstance(hot, str) else hot)),
+        *((f"{path}.hot[{place}]", point) for place, point in enumerate(hot if isinstance(hot, tuple) else ())),
     ]
 
 

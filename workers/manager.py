@@ -261,7 +261,7 @@ class PipelineManager:
             lasting = any(failure.lasting for failure in failures)
             self._log(EventKind.WORK_FAILED, {**about, "reason": reason}, now_ns)
             await self._clean_up_after(action)
-            if isinstance(action, s.BuildInside) and action.sparing:
+            if isinstance(action, s.BuildInside) and action.sparing and not action.urgent:
                 print(f"edge: point {cut.point} ({self._names.get(cut.point)}) stays cold: {reason}", file=sys.stderr)
             self._feed(s.WorkFailed(cut, reason, lasting))
             if self._state.phase is s.Phase.DOWN:
