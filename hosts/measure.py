@@ -93,7 +93,8 @@ def measure(
     `limits` a burst of changes follows the last run.
     """
     began, began_utc = time.monotonic(), datetime.now(UTC)
-    folder = Path(read_stored(stored_path).path)
+    stored = read_stored(stored_path)
+    folder = Path(stored.path)
     model = StoredModel.read(folder)
     wanted = points_by_speed(config, block.model, profile)
     points = {speed: resolve(model.points, point).index for speed, point in wanted.items()}
@@ -111,7 +112,8 @@ def measure(
         result, host_facts = _measure_on_hosts(config, block, specs, folder, sessions, out, limits)
     for name, text in result.agent_logs.items():
         (out / f"{name}.log").write_text(text)
-    record = _record(config, block, specs, result, model, host_facts, began_utc, time.monotonic() - began)
+    facts = model_facts(model, stored.conversion_s)
+    record = _record(config, block, specs, result, facts, host_facts, began_utc, time.monotonic() - began)
     write_record(record, out / RECORD)
     return record
 
@@ -197,7 +199,7 @@ def _record(
     block: Block,
     specs: Sequence[RunSpec],
     result: Result,
-    model: StoredModel,
+    of_model: dict[str, Any],
     host_facts: dict[str, dict[str, Any]],
     began: datetime,
     duration_s: float,
@@ -216,7 +218,7 @@ def _record(
         status=status,
         reason=reason,
         runs=tuple(sorted(result.runs, key=lambda run: run.run)),
-        model_facts=model_facts(model),
+        model_facts=of_model,
         config_hash=config.digest(block.model),
         commit=commit.commit,
         dirty=commit.dirty,
