@@ -39,7 +39,7 @@ MEMORY_COLUMNS = (
     *("model", "strategy", "tier", "initial_mb", "additional_mb", "additional_when", "total_mb", "n"),
     *("total_low_mb", "total_high_mb"),
     *("rest_mb", "rest_low_mb", "rest_high_mb", "peak_mb", "peak_low_mb", "peak_high_mb"),
-    *("total_over_initial", "cgroup_initial_mb", "cgroup_total_mb", "initial_from"),
+    *("total_over_initial", "cgroup_initial_mb", "cgroup_rest_mb", "cgroup_total_mb", "initial_from"),
     *("cpu_pct", "mem_pct", "sources", "commit", "config_hash"),
 )
 MEMORY_RUNS_COLUMNS = (*KEYS, "tier", *(field.name for field in fields(MemoryUse)), *ORIGIN)
