@@ -122,7 +122,9 @@ def test_claims_stand_in_a_table_before_their_cards_and_say_what_is_not_tested(t
     assert make_report(["--results", str(tmp_path), "--out", str(out)]) == 0
     _, said = read(out)
     table, cards = said.index("All claims in short"), said.index("Claim by claim")
-    assert table < said.index("vgg19, switch-a1: 0.300 ms [0.300, 0.300], n = 6 resnet50: not tested") < cards
+    advance = "prepared in advance: nothing; edge at rest 0 MB, charged 0"
+    decided = f"vgg19, switch-a1: 0.300 ms [0.300, 0.300], n = 6; {advance}"
+    assert table < said.index(f"{decided} resnet50: not tested") < cards
     assert cards < said.index("Not tested for resnet50.")
     assert "it takes runs of pause-resume, switch-b1 and switch-b2 at one condition" in said
     assert "below each figure the paper's" in said  # Table I
