@@ -7,12 +7,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from report.blocks import conversion_s
 from report.errors import NothingToReport, ReportError, SchemaError
-from report.load import TIERS, load_results, read_runs
+from report.load import TIERS, WARM_UP_RUN, load_results, read_runs
 from report.logs import read_grouped
 from report.metrics import downtime as dt
 from report.metrics import frames as fr
 from report.metrics.conditions import Tolerances
+from report.metrics.preparation import Preparation, preparation
 from report.metrics.validity import contradictions
 from report.rows import rows_of_run
 from workers.bench_records import BENCH_VERSION, BenchedBlock, BenchRun
@@ -57,6 +59,8 @@ class Found:
     rest_charged_mb: Samples = field(default_factory=lambda: defaultdict(list))
     peak_charged_mb: Samples = field(default_factory=lambda: defaultdict(list))
     parts: defaultdict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    prepared: list[Preparation] = field(default_factory=list)
+    conversion_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,9 @@ def _add_block(found: Found, block: Block) -> None:
     events = read_grouped(block, "edge-events.jsonl", Event, damages)
     for event in itertools.chain(*events.values()):
         _add_work(found, event)
+    if (prepared := preparation(events.get(WARM_UP_RUN, ()))) is not None:
+        found.prepared.append(prepared)
+    found.conversion_s = found.conversion_s or conversion_s(block)
     if block.record.bursts:
         device = read_grouped(block, "device-frames.jsonl", DeviceFrame, damages)
         edge = read_grouped(block, "edge-frames.jsonl", EdgeFrame, damages)
