@@ -129,16 +129,14 @@ def additional_when(initial_mb: float, rest_mb: float, peak_mb: float) -> str:
 
 
 def is_doubtful(strategy: str, rest_mb: float, initial_mb: float, charged_mb: float, initial_charged_mb: float) -> bool:
-    """Say whether a single pipeline's set size at rest differs from the baseline's, though the charge does not (MB).
+    """Say whether a single pipeline's set size at rest is apart from the baseline's for no reason in the charge.
 
-    Both hold the same then; the set size moved with what else on the host mapped the same libraries.
+    All in MB. The difference is then shared pages: it moves with whatever else on the host maps the same libraries.
     """
-    charge_apart = abs(charged_mb - initial_charged_mb)  # NaN where it was not measured, which excuses nothing
-    return (
-        strategy in SINGLE_PIPELINE
-        and abs(rest_mb - initial_mb) > noise_mb(initial_mb)
-        and charge_apart <= noise_mb(initial_charged_mb)
-    )
+    apart_mb = rest_mb - initial_mb
+    unexplained_mb = apart_mb - (charged_mb - initial_charged_mb)  # NaN without a charge, which raises no doubt
+    noise = noise_mb(initial_mb)
+    return strategy in SINGLE_PIPELINE and abs(apart_mb) > noise and abs(unexplained_mb) > noise
 
 
 def _initial(of_model: pd.DataFrame, strategy: str, column: str = "rest_mb") -> tuple[str, Interval]:

@@ -51,8 +51,9 @@ def memory_notes(tables: Tables) -> list[str]:
     doubtful = [
         f"{row.model}, {row.strategy}, {row.tier}: doubtful. The set size at rest is "
         f"{text.megabytes(abs(row.rest_mb - row.initial_mb))} MB {'more' if row.rest_mb > row.initial_mb else 'less'} "
-        f"than the baseline's, also a single pipeline, but the charge is not: something else on the host mapped the "
-        "same libraries while one of the two was measured. Where it was the baseline, other rows are off, too."
+        "than the baseline's, also a single pipeline, and the charge does not account for it. It is shared pages: of "
+        "libraries that something else on the host mapped while one of the two was measured, or of mapped weights that "
+        "one has touched and the other has not. Where it was the baseline, other rows are off, too."
         for row in rows
         if row.additional_when == DOUBTFUL
     ]

@@ -118,6 +118,7 @@ def test_no_run_is_an_empty_table():
     [
         ("switch-b2", 760, 605, True),  # another process mapped the same libraries while the baseline was measured
         ("switch-b2", 640, 605, True),  # or while this strategy was
+        ("switch-b2", 760, 612, True),  # of which the charge explains a fifth
         ("switch-b2", 760, 660, False),  # the charge says so, too
         ("switch-b2", 720, 605, False),  # noise
         ("switch-a2", 760, 605, False),  # a standby may be mapped weights
