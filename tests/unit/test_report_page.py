@@ -132,6 +132,15 @@ def test_claims_stand_in_a_table_before_their_cards_and_say_what_is_not_tested(t
     assert "never paper: always" in said
 
 
+def test_downtimes_below_a_millisecond_lead_to_what_was_prepared_in_advance(grid_page):
+    outline, said = read(grid_page)
+    assert outline.ids.count("prepared") == 1
+    in_cells = "prepared in advance: 1 more pair in 950 ms; edge at rest +730 MB, charged +657"
+    assert said.count(in_cells) >= 4  # both directions of switch-a1 with both models
+    assert outline.links.count("#prepared") >= 8  # those of switch-a2, too
+    assert "switch-a1 not known 2 in 1.85 s beyond the first: 950 ms none 1.85 s" in said
+
+
 def test_profiles_alone_are_a_page(tmp_path):
     write_profile(tmp_path, ProfileSpec(HAND_MADE, (MeasuredSpec(20, 3), MeasuredSpec(5, 3))))
     out = tmp_path / "report" / "index.html"
