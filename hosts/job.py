@@ -96,8 +96,10 @@ def write_record(record: msgspec.Struct, path: Path) -> None:
     fresh.replace(path)
 
 
-def model_facts(model: StoredModel) -> dict[str, Any]:
-    """Return what a record says of its model."""
+def model_facts(model: StoredModel, conversion_s: float | None = None) -> dict[str, Any]:
+    """Return what a record says of its model, and what its conversion took (s) where that is known."""
     facts: dict[str, Any] = msgspec.to_builtins(model)
+    if conversion_s is not None:
+        facts["conversion_s"] = conversion_s
     del facts["variables"]  # hundreds, and of no use to a reader
     return facts

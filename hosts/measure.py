@@ -22,7 +22,7 @@ from hosts.errors import ConfigError, RemoteError
 from hosts.forecast import edge_memory_mb
 from hosts.grid import Block, blocks
 from hosts.hot import hot_points
-from hosts.job import make_empty, make_parser, model_facts, read_model, run_job, write_record
+from hosts.job import make_empty, make_parser, model_facts, read_model, read_stored, run_job, write_record
 from hosts.notice import detection
 from hosts.past import past_blocks
 from hosts.past_profiles import read_profile
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from workers.detection import Detection
     from workers.partition import PartitionPoint
     from workers.records import ProfileRecord, RunRecord
-    from workers.store import StoredModel
 
 RECORD = "run.json"
 
@@ -110,7 +109,8 @@ def measure(
         result, host_facts = _measure_on_hosts(config, block, specs, folder, sessions, out, limits)
     for name, text in result.agent_logs.items():
         (out / f"{name}.log").write_text(text)
-    record = _record(config, block, specs, result, model, host_facts, began_utc, time.monotonic() - began)
+    facts = model_facts(model, read_stored(stored_path).conversion_s)
+    record = _record(config, block, specs, result, facts, host_facts, began_utc, time.monotonic() - began)
     write_record(record, out / RECORD)
     return record
 
@@ -196,7 +196,7 @@ def _record(
     block: Block,
     specs: Sequence[RunSpec],
     result: Result,
-    model: StoredModel,
+    of_model: dict[str, Any],
     host_facts: dict[str, dict[str, Any]],
     began: datetime,
     duration_s: float,
@@ -215,7 +215,7 @@ def _record(
         status=status,
         reason=reason,
         runs=tuple(sorted(result.runs, key=lambda run: run.run)),
-        model_facts=model_facts(model),
+        model_facts=of_model,
         config_hash=config.digest(block.model),
         commit=commit.commit,
         dirty=commit.dirty,

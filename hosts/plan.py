@@ -148,7 +148,7 @@ def _unchecked_points(config: Config, unchecked: Sequence[str]) -> list[str]:
     return [
         f"points of {name} are checked once the model is stored: {listing(model.source or name)} lists them"
         for name, model in models.items()
-        if not isinstance(model.partition, str) or not isinstance(model.hot, str)
+        if not isinstance(model.partition, str) or isinstance(model.hot, tuple)
     ]
 
 

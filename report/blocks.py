@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from report import text
 from report.load import TIERS
+from report.metrics.preparation import preparation
 from report.provenance import LONGEST
 from workers.records import EventKind, Status
 
@@ -21,13 +23,15 @@ PHASES = ("setup_s", "warmup_s", "observation_s", "teardown_s", "controller_s")
 
 
 def block_row(block: Block, statuses: Iterable[Status], setup: Iterable[Event]) -> dict[str, Any]:
-    """Return a block's row: runs by status after all checks, how its wall time splits, and what its first launch took.
+    """Return a block's row: runs by status after all checks, how its wall time splits, and what was made before them.
 
     What no phase accounts for, such as sessions that broke down, is `other_s`. `setup` are the edge's events before the
     first run.
     """
     record = block.record
     counts = Counter(statuses)
+    setup = tuple(setup)
+    prepared = preparation(setup)
     phases = {phase: getattr(record.phases, phase) for phase in PHASES}
     return {
         "model": record.model,
@@ -42,12 +46,20 @@ def block_row(block: Block, statuses: Iterable[Status], setup: Iterable[Event]) 
         "duration_s": record.duration_s,
         "observation_share": phases["observation_s"] / record.duration_s if record.duration_s > 0 else None,
         **_first_launch(setup),
+        **(asdict(prepared) if prepared else {}),
+        "conversion_s": conversion_s(block),
         "stress": json.dumps(record.stress, sort_keys=True, separators=(",", ":")),
         "source": block.source,
         "commit": record.commit,
         "config_hash": record.config_hash,
         "started_utc": record.started_utc,
     }
+
+
+def conversion_s(block: Block) -> float | None:
+    """Return what making a block's stored model took (s), where that was noted."""
+    took = block.record.model_facts.get("conversion_s")
+    return float(took) if isinstance(took, int | float) else None
 
 
 def _first_launch(setup: Iterable[Event]) -> dict[str, float]:

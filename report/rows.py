@@ -70,7 +70,7 @@ def _note(steps: dt.Timeline | None) -> str | None:
 def _downtime_row(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> dict[str, Any]:
     found = dt.downtime(steps) if steps else None
     to_device = shift_between(probes_of(block.record, logs.record), "edge", "device")
-    row: dict[str, Any] = asdict(found) if found else {}
+    row: dict[str, Any] = asdict(found) | _rearming(steps, logs) if steps and found else {}
     row["service_gap_resolution_ms"] = 1000 / logs.record.fps if logs.record.fps else None
     if to_device is not None:
         row["clock_bound_ms"] = to_device.bound_ns * _MS
@@ -82,6 +82,12 @@ def _downtime_row(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> dic
     if block.record.choices.get("detection") == ESTIMATED:
         row |= asdict(detection(logs.record, logs.edge_events))
     return row | {"exit_code": logs.record.exit_code, "oom_kills": logs.record.oom_kills}
+
+
+def _rearming(steps: dt.Timeline, logs: RunLogs) -> dict[str, Any]:
+    """Return the time from the end of the downtime until the strategy was ready again, and the work done in it."""
+    works = dt.works_between(logs.edge_events, steps.end_ns, steps.settled_ns)
+    return {"rearming_ms": (steps.settled_ns - steps.end_ns) * _MS, "rearming_work": ", ".join(works) or None}
 
 
 def _frames_rows(block: Block, logs: RunLogs, steps: dt.Timeline | None) -> list[dict[str, Any]]:

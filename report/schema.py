@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from report.metrics.conditions import QUANTITIES
 from report.metrics.downtime import Downtime
 from report.metrics.memory import MemoryUse
+from report.metrics.preparation import Preparation
 from report.provenance import KEYS, ORIGIN, PROVENANCE
 from workers.records import Status
 
@@ -24,6 +25,7 @@ DOWNTIME_COLUMNS = (
     "service_gap_resolution_ms",
     "clock_bound_ms",
     *("detection_ms", "noticed_mbps", "wrong_decisions"),
+    *("rearming_ms", "rearming_work"),
     "exit_code",
     "oom_kills",
     *PROVENANCE,
@@ -39,7 +41,7 @@ MEMORY_COLUMNS = (
     *("model", "strategy", "tier", "initial_mb", "additional_mb", "additional_when", "total_mb", "n"),
     *("total_low_mb", "total_high_mb"),
     *("rest_mb", "rest_low_mb", "rest_high_mb", "peak_mb", "peak_low_mb", "peak_high_mb"),
-    *("total_over_initial", "cgroup_initial_mb", "cgroup_total_mb", "initial_from"),
+    *("total_over_initial", "cgroup_initial_mb", "cgroup_rest_mb", "cgroup_total_mb", "initial_from"),
     *("cpu_pct", "mem_pct", "sources", "commit", "config_hash"),
 )
 MEMORY_RUNS_COLUMNS = (*KEYS, "tier", *(field.name for field in fields(MemoryUse)), *ORIGIN)
@@ -59,6 +61,8 @@ BLOCKS_COLUMNS = (
         "observation_share",
         "first_launch_edge_ms",
         "first_launch_cloud_ms",
+        *(field.name for field in fields(Preparation)),
+        "conversion_s",
         "stress",
         "source",
         "commit",
@@ -149,7 +153,7 @@ _TEXT = frozenset(
         *("sources", "commit", "config_hash", "runtime", "started_utc", "choices"),
         *("host_facts", "out_of_tolerance", "not_measured", "stress", "host", "probed"),
         *("name", "kind", "block", "why", "from_name", "to_name", "slow_name", "fast_name"),
-        *("edge_threads", "cloud_threads"),
+        *("edge_threads", "cloud_threads", "rearming_work"),
     )
 )
 _WHOLE = frozenset(
@@ -160,7 +164,7 @@ _WHOLE = frozenset(
         *("exit_code", "oom_kills", "wrong_decisions", "frame", "point"),
         *("index", "output_bytes", "params", "flops", "from_index", "to_index", "slow_index", "fast_index"),
         *("edge_n", "cloud_n", "measured_n", "measured_total_n", "behind_n", "loss_n", "parts_n", "prediction_n"),
-        *("points", "repetitions"),
+        *("points", "repetitions", "pairs_launched", "points_built"),
         *(f"runs_{status.value}" for status in Status),
     )
 )

@@ -18,7 +18,7 @@ import msgspec
 
 from report import text
 from report.bench.records import Figure, of_interval, of_quantile
-from report.bench.table import time, times
+from report.bench.words import time, times
 from report.errors import NothingToReport, ReportError, SchemaError
 from report.files import write_whole
 from report.load import TIERS

@@ -87,6 +87,7 @@ class MemoryRow:
     peak_mb: float
     total_over_initial: float
     cgroup_initial_mb: float
+    cgroup_rest_mb: float
     cgroup_total_mb: float
     initial_from: str
     cpu_pct: float

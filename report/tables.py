@@ -26,6 +26,7 @@ from report.metrics.conditions import Tolerances
 from report.metrics.memory import table_one
 from report.noise import MachineSpread, machine_spread
 from report.point_rows import rows_of_profile
+from report.preparation import Prepared, preparations
 from report.rows import rows_of_run
 from report.schema import COLUMNS, typed
 from report.scope import Cell, at_reference, references
@@ -70,6 +71,11 @@ class Tables:
     def machine(self) -> MachineSpread | None:
         """How much the machine differed over the blocks at the reference condition; None where too few tell."""
         return machine_spread(self.at_reference(self.blocks))
+
+    @functools.cached_property
+    def preparations(self) -> tuple[Prepared, ...]:
+        """What each strategy had prepared before its first change, at the reference condition."""
+        return preparations(self)
 
     @functools.cached_property
     def rankings(self) -> tuple[Ranking, ...]:

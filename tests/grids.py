@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tests.synthetic import RunSpec, Work, write_block
+from tests.synthetic import FIRST_PIPELINE, Order, RunSpec, Work, write_block
 from tests.synthetic_profiles import MeasuredSpec, ProfileSpec, mobilenetv2, vgg19, write_profile
 from workers.records import Conditions, Status
 
@@ -32,6 +32,11 @@ RESTART_PARTS = {
     "cloud_trace_ms": 410.0,
 }
 BUILD_PARTS = {"edge_build_ms": 6.0, "edge_trace_ms": 380.0, "cloud_build_ms": 5.0, "cloud_trace_ms": 290.0}
+
+SETUPS = {
+    "switch-a1": (FIRST_PIPELINE, Order("launch", 901, 1851, "p2", 21)),
+    "switch-a2": (FIRST_PIPELINE, Order("build", 901, 961, "p1", 21, BUILD_PARTS)),
+}
 
 
 def spec_of(strategy: str, rng: random.Random, base: RunSpec) -> RunSpec:
@@ -149,6 +154,7 @@ def _write_cell(root: Path, block: tuple[str, str, float, float], runs: list[Run
         runs = [replace(run, status=Status.FAILED, reason="edge: no agent answered in two sessions") for run in runs]
     else:
         runs = _with_troubles(runs, strategy)
+    others["setup"] = SETUPS.get(strategy, (FIRST_PIPELINE,))
     write_block(root, runs, model=model, strategy=strategy, cpu_pct=cpu_pct, mem_pct=mem_pct, **others)
 
 

@@ -48,6 +48,34 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Order:
+    """A piece of work before the first run: what, for which pair and point, from when to when (ms), and its parts."""
+
+    kind: str
+    from_ms: float
+    to_ms: float
+    container: str = "p1"
+    point: int = 16
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+FIRST_PIPELINE = Order("launch", 0, 900)
+
+
+def setup_events(orders: Sequence[Order], began_ns: int = CLOCKS["edge"], *, armed: bool = True) -> list[Event]:
+    """Return the edge's events of run 0, in the order of the log: an end is logged after what it led to."""
+    events = [Event(0, began_ns, EventKind.LINK_SET, {"mbps": 20.0, "delay_ms": 20.0, "took_ms": 3.0})]
+    for order in orders:
+        detail = {"work": order.kind, "container": order.container, "point": order.point}
+        events.append(Event(0, began_ns + round(order.from_ms * MS), EventKind.WORK_STARTED, dict(detail)))
+        if order is orders[-1] and armed:
+            events.append(Event(0, began_ns + round((order.to_ms + 1) * MS), EventKind.REARMED))
+        done_ns = began_ns + round(order.to_ms * MS)
+        events.append(Event(0, done_ns, EventKind.WORK_DONE, {**detail, **order.parts}))
+    return events
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """One run. `stopped_ms` with `resumed_ms` is a stopped intake; without them the run only routes."""
 
@@ -205,6 +233,7 @@ def write_block(
     strategy: str = "switch-b2",
     cpu_pct: float = 100.0,
     mem_pct: float = 100.0,
+    setup: Sequence[Order] = (FIRST_PIPELINE,),
     **overrides: Any,
 ) -> Path:
     """Write a block under ``root/runs`` and return its folder; `overrides` are fields of BlockRecord."""
@@ -221,6 +250,7 @@ def write_block(
             "cloud-memory",
         )
     }
+    logs["edge-events"] += setup_events(setup)
     for run, spec in enumerate(specs, start=1):
         if spec.status is Status.INFEASIBLE or (spec.status is Status.FAILED and not spec.measured):
             continue

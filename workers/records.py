@@ -234,7 +234,7 @@ class BlockRecord(msgspec.Struct, frozen=True):
     status: Status
     reason: str | None
     runs: tuple[RunRecord, ...]
-    model_facts: dict[str, Any]  # of workers.store: digest, weights, seed, input_shape, points
+    model_facts: dict[str, Any]  # of workers.store: digest, weights, seed, input_shape, points; conversion_s if known
     config_hash: str
     commit: str
     dirty: bool

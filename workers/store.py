@@ -7,6 +7,7 @@
 - ``weights.bin``  the variables' raw bytes, each at a multiple of 64, so that TensorFlow can use the
                    memory that the file is read into as it stands
 - ``meta.json``    a `StoredModel`
+- ``conversion.json``  a `Conversion`: what making it took; not part of the digest
 
 ``DIR/requests/`` remembers which request gave which digest, so that the same request again is answered
 without TensorFlow. Folders appear under their name by a rename: one that is there is complete.
@@ -21,6 +22,7 @@ import importlib.metadata
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 3
 GRAPH, WEIGHTS, META = "graph.pb", "weights.bin", "meta.json"
+CONVERSION = "conversion.json"
 FRAME = "frame"
 ALIGNMENT_BYTES = 64
 _MAX_SEED = 2**32 - 1  # Keras's own limit
@@ -133,12 +136,22 @@ class Request(msgspec.Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
 
 
+class Conversion(msgspec.Struct, frozen=True):
+    """Contents of ``conversion.json``: from the request to the three files (s), TensorFlow's import included."""
+
+    conversion_s: float
+
+
 class Stored(msgspec.Struct, frozen=True):
-    """What the command prints. `reused`: the model was there already."""
+    """What the command prints. `reused`: the model was there already.
+
+    `conversion_s` is what making it took when it was made (s), None where that was not noted.
+    """
 
     digest: str
     path: str
     reused: bool
+    conversion_s: float | None = None
 
 
 def make_request(source: ModelSource, weights: str, seed: int) -> Request:
@@ -202,12 +215,15 @@ def put(text: str, weights: str, seed: int, store: Path) -> Stored:
     # A factory is code that may have changed since; only its result can tell.
     folder = None if isinstance(source, Factory) else find_stored(store, request)
     if folder is not None:
-        return Stored(folder.name, str(folder), reused=True)
+        return Stored(folder.name, str(folder), reused=True, conversion_s=_read_conversion_s(folder))
     scratch = _make_scratch(store)
     try:
+        began = time.monotonic()
         from workers.store_making import make_model  # noqa: PLC0415 - imports TensorFlow
 
         digest = make_model(source, request, weights, scratch)
+        took = Conversion(round(time.monotonic() - began, 3))
+        (scratch / CONVERSION).write_bytes(msgspec.json.encode(took))
         scratch.chmod(0o755)  # a container's user reads it too
         reused = _publish(scratch, store / digest)
         index = scratch.with_suffix(".request")
@@ -215,7 +231,16 @@ def put(text: str, weights: str, seed: int, store: Path) -> Stored:
         index.replace(store / "requests" / request.key)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return Stored(digest, str(store / digest), reused=reused)
+    folder = store / digest
+    return Stored(digest, str(folder), reused=reused, conversion_s=_read_conversion_s(folder))
+
+
+def _read_conversion_s(folder: Path) -> float | None:
+    """Return what making a stored model took (s); None of one that was made before that was noted."""
+    try:
+        return msgspec.json.decode((folder / CONVERSION).read_bytes(), type=Conversion).conversion_s
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def _make_scratch(store: Path) -> Path:

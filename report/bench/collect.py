@@ -7,12 +7,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from report.blocks import conversion_s
 from report.errors import NothingToReport, ReportError, SchemaError
-from report.load import TIERS, load_results, read_runs
+from report.load import TIERS, WARM_UP_RUN, load_results, read_runs
 from report.logs import read_grouped
 from report.metrics import downtime as dt
 from report.metrics import frames as fr
 from report.metrics.conditions import Tolerances
+from report.metrics.preparation import Preparation, preparation
 from report.metrics.validity import contradictions
 from report.rows import rows_of_run
 from workers.bench_records import BENCH_VERSION, BenchedBlock, BenchRun
@@ -57,6 +59,8 @@ class Found:
     rest_charged_mb: Samples = field(default_factory=lambda: defaultdict(list))
     peak_charged_mb: Samples = field(default_factory=lambda: defaultdict(list))
     parts: defaultdict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    prepared: list[Preparation] = field(default_factory=list)
+    conversion_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,9 @@ def read_run(root: Path) -> BenchRun:
     except OSError as error:
         raise NothingToReport(f"{root} holds no bench ({error.strerror}: {path.name}). Make one: make bench") from error
     except msgspec.DecodeError as error:
-        raise SchemaError(f"{path} is not what hosts.bench writes ({error}). Remove {root} and make it anew") from error
+        raise SchemaError(
+            f"{path} is not what hosts.bench writes ({error}). Make it anew: make bench ANEW=1"
+        ) from error
     if run.schema_version != BENCH_VERSION:
         raise SchemaError(
             f"{path} has version {run.schema_version}, this code reads {BENCH_VERSION}. Report it with the code that "
@@ -132,6 +138,9 @@ def _add_block(found: Found, block: Block) -> None:
     events = read_grouped(block, "edge-events.jsonl", Event, damages)
     for event in itertools.chain(*events.values()):
         _add_work(found, event)
+    if (prepared := preparation(events.get(WARM_UP_RUN, ()))) is not None:
+        found.prepared.append(prepared)
+    found.conversion_s = found.conversion_s or conversion_s(block)
     if block.record.bursts:
         device = read_grouped(block, "device-frames.jsonl", DeviceFrame, damages)
         edge = read_grouped(block, "edge-frames.jsonl", EdgeFrame, damages)

@@ -44,7 +44,10 @@ class MemoryFigures(msgspec.Struct, frozen=True):
 
 
 class FrameFigures(msgspec.Struct, frozen=True):
-    """Frames of all runs and bursts by outcome; of the runs' downtimes, those offered, dropped, and the share."""
+    """Frames of all runs and bursts by outcome, and the share dropped; the same of the runs' downtimes.
+
+    Shares have Wilson's 95 % interval, and are null where no frame was offered.
+    """
 
     offered: int
     answered: int
@@ -58,6 +61,14 @@ class FrameFigures(msgspec.Struct, frozen=True):
     downtime_drop_rate: float | None
     downtime_drop_low: float | None
     downtime_drop_high: float | None
+    downtime_paused: int = 0
+    downtime_busy: int = 0
+    downtime_late: int = 0
+    downtime_lost: int = 0
+    downtime_failed: int = 0
+    drop_rate: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
 
 
 class SteadyFigures(msgspec.Struct, frozen=True):
@@ -73,6 +84,23 @@ class SteadyFigures(msgspec.Struct, frozen=True):
     waiting_ms: Figure
     round_trip_ratio: Figure
     compute_ratio: Figure
+
+
+class PreparedFigures(msgspec.Struct, frozen=True):
+    """What was made before the first change (s, over blocks), as `report.metrics.preparation` counts it.
+
+    `conversion_s` is what making the stored model took, once; null where that was not noted.
+    """
+
+    pairs: Figure
+    launch_s: Figure
+    first_pair_s: Figure
+    points: Figure
+    build_s: Figure
+    build_edge_s: Figure
+    build_cloud_s: Figure
+    armed_s: Figure
+    conversion_s: float | None
 
 
 class PartFigures(msgspec.Struct, frozen=True):
@@ -106,6 +134,7 @@ class StrategyRow(msgspec.Struct, frozen=True):
     frames: FrameFigures
     steady: tuple[SteadyFigures, ...]
     parts: tuple[PartFigures, ...]
+    prepared: PreparedFigures | None = None
 
 
 class StepFigures(msgspec.Struct, frozen=True):

@@ -8,11 +8,13 @@ from report.bench.records import (
     FrameFigures,
     MemoryFigures,
     PartFigures,
+    PreparedFigures,
     SteadyFigures,
     StrategyRow,
     of_interval,
     of_quantile,
 )
+from report.bench.words import DROPS
 from report.load import TIERS
 from report.metrics.statistics import difference_interval, median_interval, quantile, ratio_interval, wilson
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 P99 = 0.99
 _MOST_REASONS = 10
-_DROPS = ("paused", "busy", "late", "lost", "failed")
 
 
 def rows(collected: Collected) -> tuple[StrategyRow, ...]:
@@ -63,6 +64,26 @@ def _row(key: Key, found: Found, baseline: Found | None) -> StrategyRow:
             PartFigures(work, tier, part, of_interval(median_interval(values)))
             for (work, tier, part), values in sorted(found.parts.items())
         ),
+        prepared=_prepared(found),
+    )
+
+
+def _prepared(found: Found) -> PreparedFigures:
+    """Return what the blocks with a change that counts had made before their first one."""
+
+    def figure(name: str) -> Figure:
+        return of_interval(median_interval(float(getattr(one, name)) for one in found.prepared))
+
+    return PreparedFigures(
+        pairs=figure("pairs_launched"),
+        launch_s=figure("launch_s"),
+        first_pair_s=figure("first_pair_s"),
+        points=figure("points_built"),
+        build_s=figure("build_s"),
+        build_edge_s=figure("build_edge_s"),
+        build_cloud_s=figure("build_cloud_s"),
+        armed_s=figure("armed_s"),
+        conversion_s=found.conversion_s,
     )
 
 
@@ -105,18 +126,22 @@ def _additional(rest: list[float], peak: list[float], initial: list[float]) -> t
 
 def _frames(found: Found) -> FrameFigures:
     whole, during = found.whole, found.in_downtime
-    dropped = sum(during[reason] for reason in _DROPS)
-    share = wilson(dropped, during["offered"])
-    known = during["offered"] > 0
+    dropped = sum(during[reason] for reason in DROPS)
+    share, of_all = wilson(dropped, during["offered"]), wilson(sum(whole[reason] for reason in DROPS), whole["offered"])
+    known, any_offered = during["offered"] > 0, whole["offered"] > 0
     return FrameFigures(
         offered=whole["offered"],
         answered=whole["answered"],
-        **{reason: whole[reason] for reason in _DROPS},
+        **{reason: whole[reason] for reason in DROPS},
         downtime_offered=during["offered"],
         downtime_dropped=dropped,
         downtime_drop_rate=share.rate if known else None,
         downtime_drop_low=share.low if known else None,
         downtime_drop_high=share.high if known else None,
+        **{f"downtime_{reason}": during[reason] for reason in DROPS},
+        drop_rate=of_all.rate if any_offered else None,
+        drop_low=of_all.low if any_offered else None,
+        drop_high=of_all.high if any_offered else None,
     )
 
 

@@ -8,80 +8,19 @@ import itertools
 from typing import TYPE_CHECKING
 
 from report import text
-from report.metrics.statistics import CONFIDENCE
+from report.bench.records import Figure
+from report.bench.words import counts, latency, lost, lost_in_downtime, megabytes, number, ratio, time, times
+from report.preparation import made
 from report.theme import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from report.bench.records import Bench, Figure, FrameFigures, PlaneFigures, StrategyRow
+    from report.bench.records import Bench, PlaneFigures, StrategyRow
 
 _S = 1000.0  # ms
-_US = 1e-3
+_PREPARED = ("pairs", "launch_s", "first_pair_s", "points", "build_s", "build_edge_s", "build_cloud_s", "armed_s")
 _MET = {True: "met", False: "not met", None: "unknown"}
-
-
-def number(value: float | None) -> str:
-    """Return a number with three significant digits."""
-    return text.NONE if value is None else text.digits(value)
-
-
-def time(ms: float | None) -> str:
-    """Return a duration in µs, ms or s, whichever reads best."""
-    if ms is None:
-        return text.NONE
-    if abs(ms) >= _S:
-        return f"{text.digits(ms / _S)} s"
-    return f"{text.digits(ms)} ms" if abs(ms) >= 1 else f"{text.digits(ms / _US)} µs"
-
-
-def times(figure: Figure) -> str:
-    """Return a duration with its interval; a quantile that n is too small for says what it is instead."""
-    if figure.value is None:
-        return text.NONE
-    if figure.extreme:
-        return f"{time(figure.value)} (largest of {figure.n})"
-    if figure.low is None:
-        return time(figure.value)
-    high = time(figure.high) if figure.high is not None else "∞"
-    return f"{time(figure.value)} [{time(figure.low)}, {high}]{_covered(figure)}"
-
-
-def _covered(figure: Figure) -> str:
-    """Say what an interval covers where n is too small for 95 %."""
-    return "" if figure.coverage >= CONFIDENCE else f" (covers {figure.coverage:.0%})"
-
-
-def ratio(figure: Figure) -> str:
-    """Return a ratio with its interval."""
-    if figure.value is None:
-        return text.NONE
-    if figure.low is None or figure.high is None:
-        return number(figure.value)
-    return f"{number(figure.value)} [{number(figure.low)}, {number(figure.high)}]{_covered(figure)}"
-
-
-def megabytes(figure: Figure, share: float | None) -> str:
-    """Return what a tier needs beyond the baseline at rest."""
-    if figure.value is None:
-        return text.NONE
-    part = "" if share is None else f" ({100 * share:+.0f} %)"
-    ends = "" if figure.low is None or figure.high is None else f" [{figure.low:+.0f}, {figure.high:+.0f}]"
-    return f"{figure.value:+.0f} MB{part}{ends}{_covered(figure) if ends else ''}"
-
-
-def lost(frames: FrameFigures) -> str:
-    """Return the frames that were dropped: within downtimes, and of all."""
-    dropped = frames.offered - frames.answered
-    return f"{frames.downtime_dropped} of {frames.downtime_offered}; all: {dropped} of {frames.offered}"
-
-
-def latency(row: StrategyRow) -> str:
-    """Return the steady-state latency as multiples of the baseline's, by speed: the round trip, and computing alone."""
-    return "; ".join(
-        f"{one.mbps:g} Mbit/s: {ratio(one.round_trip_ratio)}, computing {ratio(one.compute_ratio)}"
-        for one in row.steady
-    )
 
 
 def markdown(bench: Bench) -> str:
@@ -89,7 +28,8 @@ def markdown(bench: Bench) -> str:
     changed = " (changed)" if bench.dirty else ""
     about = (
         f"{bench.rounds} rounds in an order of their own; ratios are to {bench.baseline} of this bench. Medians with a "
-        "95 % interval made of measured values; n counts changes. Memory is what a tier's pipelines take at most, at "
+        "95 % interval made of measured values. n counts changes; of memory runs, of steady latency frames, of parts "
+        "pieces of work, of what was prepared in advance blocks. Memory is what a tier's pipelines take at most, at "
         "the cut where that is most, by their processes' proportional set size (PSS) and by what their cgroups are "
         "charged with (anonymous memory)."
     )
@@ -98,18 +38,26 @@ def markdown(bench: Bench) -> str:
         about,
         *([] if bench.complete else ["**This bench did not come to its end.**"]),
         _table(
-            ["model", "strategy", "CPU, memory", "n", "downtime p50", "p99", "× baseline"],
+            ["model", "strategy", "CPU, memory", "n", "downtime p50", "p99", "× baseline", "prepared in advance"],
             [_downtime_cells(row) for row in bench.rows],
+        ),
+        "## Prepared in advance",
+        _table(
+            ["model", "strategy", "downtime p50", "pairs launched", "points built", "ready after", "conversion", "n"],
+            [_prepared_cells(row) for row in bench.rows],
         ),
         "## Memory beyond the baseline's at rest",
         _table(
-            ["model", "strategy", "edge (PSS)", "edge (charged)", "cloud (PSS)", "cloud (charged)"],
+            ["model", "strategy", "edge (PSS)", "edge (charged)", "cloud (PSS)", "cloud (charged)", "n"],
             [_memory_cells(row) for row in bench.rows],
         ),
         "## Frames and steady state",
         _table(
-            ["model", "strategy", "frames dropped in downtime", "steady latency × baseline"],
-            [[row.model, row.strategy, lost(row.frames), latency(row)] for row in bench.rows],
+            ["model", "strategy", "frames dropped in downtime", "of all frames", "steady latency × baseline"],
+            [
+                [row.model, row.strategy, lost_in_downtime(row.frames), lost(row.frames), latency(row)]
+                for row in bench.rows
+            ],
         ),
         *_why(bench.rows),
         "## What the time goes into (ms, medians, edge / cloud)",
@@ -122,8 +70,45 @@ def markdown(bench: Bench) -> str:
 def _downtime_cells(row: StrategyRow) -> list[str]:
     return [
         *(row.model, row.strategy, f"{row.cpu_pct:g} %, {row.mem_pct:g} %", str(row.changes)),
-        *(times(row.downtime_p50_ms), times(row.downtime_p99_ms), ratio(row.ratio_to_baseline)),
+        *(times(row.downtime_p50_ms), times(row.downtime_p99_ms), ratio(row.ratio_to_baseline), _made(row)),
     ]
+
+
+def _made(row: StrategyRow) -> str:
+    """Return what was made before the first change beyond the first pipeline; how much memory it takes stands below."""
+    found = row.prepared
+    if found is None or found.pairs.value is None:
+        return "not known"
+    launch_s, first_s = found.launch_s.value or 0.0, found.first_pair_s.value or 0.0
+    return made(found.pairs.value - 1, launch_s - first_s, found.points.value or 0.0, found.build_s.value or 0.0)
+
+
+def _prepared_cells(row: StrategyRow) -> list[str]:
+    found = row.prepared
+    if found is None or found.pairs.value is None:
+        return [row.model, row.strategy, time(row.downtime_p50_ms.value), *["not known"] * 3, _conversion(row), "0"]
+    built = f"{found.points.value:g} in {_seconds(found.build_s)}" if found.points.value else "none"
+    tiers = f" (edge {_seconds(found.build_edge_s)}, cloud {_seconds(found.build_cloud_s)})"
+    return [
+        *(row.model, row.strategy, time(row.downtime_p50_ms.value)),
+        f"{found.pairs.value:g} in {_seconds(found.launch_s)} (first: {_seconds(found.first_pair_s)})",
+        f"{built}{tiers if found.points.value else ''}",
+        *(times(_in_ms(found.armed_s)), _conversion(row), str(found.armed_s.n)),
+    ]
+
+
+def _conversion(row: StrategyRow) -> str:
+    took = row.prepared.conversion_s if row.prepared else None
+    return "not known" if took is None else f"{time(took * _S)}, once"
+
+
+def _seconds(figure: Figure) -> str:
+    return time(_in_ms(figure).value)
+
+
+def _in_ms(figure: Figure) -> Figure:
+    value, low, high = (None if end is None else end * _S for end in (figure.value, figure.low, figure.high))
+    return Figure(value, low, high, figure.n, figure.coverage)
 
 
 def _memory_cells(row: StrategyRow) -> list[str]:
@@ -131,7 +116,8 @@ def _memory_cells(row: StrategyRow) -> list[str]:
         (megabytes(tier.additional_mb, tier.additional_share), megabytes(tier.charged_mb, tier.charged_share))
         for tier in row.memory
     )
-    return [row.model, row.strategy, *itertools.chain.from_iterable(both)]
+    n = counts(figure.n for tier in row.memory for figure in (tier.additional_mb, tier.charged_mb))
+    return [row.model, row.strategy, *itertools.chain.from_iterable(both), n]
 
 
 def _why(rows: Iterable[StrategyRow]) -> list[str]:
@@ -143,7 +129,7 @@ def _why(rows: Iterable[StrategyRow]) -> list[str]:
 def _parts_table(rows: Sequence[StrategyRow]) -> str:
     found = {part.part for row in rows for part in row.parts}
     names = [*(name for name in PARTS if name in found), *sorted(found - PARTS.keys())]
-    head = ["model", "strategy", "work", *(name.replace("_", " ") for name in names)]
+    head = ["model", "strategy", "work", "n", *(name.replace("_", " ") for name in names)]
     return _table(head, list(_part_cells(rows, names)))
 
 
@@ -157,11 +143,15 @@ def _part_cells(rows: Iterable[StrategyRow], names: Sequence[str]) -> Iterable[l
                 else ""
                 for part in names
             ]
-            yield [row.model, row.strategy, work, *cells]
+            n = counts(part.ms.n for part in row.parts if part.work == work)
+            yield [row.model, row.strategy, work, n, *cells]
 
 
 def _plane(plane: PlaneFigures) -> list[str]:
-    goals = [[goal.name, f"≤ {goal.limit_ms:g} ms", times(goal.found), _MET[goal.met]] for goal in plane.goals]
+    goals = [
+        [goal.name, f"≤ {goal.limit_ms:g} ms", times(goal.found), str(goal.found.n), _MET[goal.met]]
+        for goal in plane.goals
+    ]
     steps = [
         [
             *(step.model, f"{step.cut_bytes:,}", f"{step.fps:g}", str(step.answered)),
@@ -181,7 +171,7 @@ def _plane(plane: PlaneFigures) -> list[str]:
     ]
     return [
         "## The harness by itself, with models that do nothing",
-        _table(["goal", "limit", "found", ""], goals),
+        _table(["goal", "limit", "found", "n", ""], goals),
         _table(
             [
                 "model",
@@ -211,10 +201,10 @@ def _cell(words: str) -> str:
 
 
 def comma_separated(bench: Bench) -> str:
-    """Return a line a strategy and model, numbers bare."""
+    """Return a line a strategy and model, numbers bare; steady latency by the speed before the change."""
     rows = [_flat(row) for row in bench.rows]
     out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(rows[0]) if rows else [])
+    writer = csv.DictWriter(out, fieldnames=list(dict.fromkeys(itertools.chain(*rows))))
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
@@ -229,6 +219,12 @@ def _flat(row: StrategyRow) -> dict[str, object]:
         "ratio_to_baseline": row.ratio_to_baseline,
         **{f"additional_{tier.tier}_mb": tier.additional_mb for tier in row.memory},
         **{f"charged_{tier.tier}_mb": tier.charged_mb for tier in row.memory},
+        **{
+            f"steady_{one.mbps:g}mbps_{name}": getattr(one, name)
+            for one in row.steady
+            for name in ("round_trip_ms", "round_trip_ratio", "compute_ms", "compute_ratio")
+        },
+        **{name: getattr(row.prepared, name) for name in _PREPARED if row.prepared},
     }
     return {
         **{key: getattr(row, key) for key in ("model", "strategy", "cpu_pct", "mem_pct", "changes", "downtime_max_ms")},
@@ -237,5 +233,6 @@ def _flat(row: StrategyRow) -> dict[str, object]:
             for name, figure in figures.items()
             for end, part in (("", "value"), ("_low", "low"), ("_high", "high"), ("_n", "n"))
         },
+        "conversion_s": row.prepared.conversion_s if row.prepared else None,
         **{key: getattr(row.frames, key) for key in row.frames.__struct_fields__},
     }

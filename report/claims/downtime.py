@@ -39,7 +39,7 @@ def scenario_a(tables: Tables) -> list[Finding]:
     """The median of Scenario A's downtime is below 1 ms."""
     runs = _compared(tables)
     return [
-        _under_a_millisecond(f"{model}, {strategy}", of_both)
+        _under_a_millisecond(tables, model, strategy, of_both)
         for model in models_of(runs)
         for strategy in _SCENARIO_A
         if not (of_both := of(runs, model, strategy)).empty
@@ -92,7 +92,7 @@ def _outage(tables: Tables, model: str, runs: pd.DataFrame, frames: pd.DataFrame
     return Finding(model, state, figure, condition(runs), why, short)
 
 
-def _under_a_millisecond(subject: str, runs: pd.DataFrame) -> Finding:
+def _under_a_millisecond(tables: Tables, model: str, strategy: str, runs: pd.DataFrame) -> Finding:
     sample: list[float] = runs["downtime_ms"].tolist()
     interval = median_interval(sample)
     under = sum(value < SWITCH_MS for value in sample)
@@ -100,7 +100,13 @@ def _under_a_millisecond(subject: str, runs: pd.DataFrame) -> Finding:
         f"{text.durations(interval)} ({text.certainty(interval)}); {under} of "
         f"{text.plural(len(sample), 'run')} below 1 ms, longest {text.duration(max(sample))}"
     )
-    short = f"{text.durations(interval)}, n = {interval.n}"
+    advance = "".join(
+        f"; {one.in_short}"
+        for one in tables.preparations
+        if (one.model, one.strategy) == (model, strategy) and one.is_short
+    )
+    figure, short = f"{figure}{advance}", f"{text.durations(interval)}, n = {interval.n}{advance}"
+    subject = f"{model}, {strategy}"
     return Finding(subject, decide(interval, below=SWITCH_MS), figure, condition(runs), short=short)
 
 

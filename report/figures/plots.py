@@ -12,6 +12,7 @@ from report.figures import numbers as nb
 from report.figures.plot import Plot
 from report.figures.point_plots import point_plots
 from report.metrics.statistics import median_interval
+from report.preparation import beside
 from report.scope import condition, described
 from report.summaries import models_of, moved, of, strategies_of
 from report.theme import ordered
@@ -19,6 +20,8 @@ from report.theme import ordered
 if TYPE_CHECKING:
     from report.asked import AskedGrid
     from report.tables import Tables
+
+SCENARIO_A = ("switch-a1", "switch-a2")
 
 
 def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
@@ -30,19 +33,19 @@ def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
     """
     series, points = nb.downtime_series(tables), tradeoff.trade_offs(tables)
     bars, cells = nb.part_bars(tables), nb.grid_cells(tables, asked)
-    strips = timeline_numbers.strips(tables)
+    strips, advance = timeline_numbers.strips(tables), beside(tables.preparations)
     return [
         Plot(
             "timeline",
             "One repartition by each strategy, moment by moment",
-            timeline_numbers.finding(strips),
+            _joined(timeline_numbers.finding(strips), advance),
             lambda: timeline.timelines(strips),
             None if any(strip.missing is None for strip in strips) else "No run with a downtime.",
         ),
         Plot(
             "downtime",
             "Downtime of every run, by strategy",
-            f"{_ranking(tables)}{_thinned(series)}",
+            _joined(f"{_ranking(tables)}{_thinned(series)}", advance),
             lambda: draw.downtime_overview(series),
             None if series else "No run with a downtime.",
         ),
@@ -56,14 +59,14 @@ def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
         Plot(
             "tradeoff",
             "Downtime against memory",
-            f"{tradeoff.finding(points)} At {described(tables.references)}, 95 % intervals both ways."
+            _joined(f"{tradeoff.finding(points)} At {described(tables.references)}, 95 % intervals both ways.", advance)
             if points
             else "",
             lambda: trade_off.trade_off(points, tradeoff.paper_trade_offs()),
             None if points else "No run with both a downtime and a measurement of memory.",
         ),
         _grid("fig11", "Pause and resume", ("pause-resume", "pause-resume-inprocess"), cells),
-        _grid("fig12", "Scenario A", ("switch-a1", "switch-a2"), cells),
+        _grid("fig12", "Scenario A", SCENARIO_A, cells, beside(tables.preparations, SCENARIO_A)),
         _grid("fig13", "Scenario B", ("switch-b1", "switch-b2"), cells),
         _drops("fig14", "faster", tables),
         _drop_cells("fig14_cells", "faster", tables, asked),
@@ -73,12 +76,16 @@ def plots(tables: Tables, asked: AskedGrid | None = None) -> list[Plot]:
     ]
 
 
-def _grid(name: str, what: str, strategies: tuple[str, ...], every_cell: list[nb.GridCell]) -> Plot:
+def _joined(finding: str, advance: str) -> str:
+    return " ".join(filter(None, (finding, advance)))
+
+
+def _grid(name: str, what: str, strategies: tuple[str, ...], every_cell: list[nb.GridCell], advance: str = "") -> Plot:
     cells = [cell for cell in every_cell if cell.strategy in strategies]
     return Plot(
         name,
         f"{what}: downtime over CPU and memory availability (Fig. {name[3:]} of the paper)",
-        _grid_finding(what, cells),
+        _joined(_grid_finding(what, cells), advance),
         lambda: heatmap.downtime_grid(cells),
         None if any(cell.state != NOT_MEASURED for cell in cells) else f"{what}: no run.",
     )

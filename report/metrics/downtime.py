@@ -139,6 +139,12 @@ def parts_of(work: Event) -> tuple[Part, ...]:
     )
 
 
+def works_between(events: Iterable[Event], after_ns: int, until_ns: int) -> tuple[str, ...]:
+    """Name the kinds of work that ended after one moment and not after another, in order."""
+    done = sorted((event for event in events if event.kind is EventKind.WORK_DONE), key=lambda event: event.at_ns)
+    return tuple(str(event.detail.get("work")) for event in done if after_ns < event.at_ns <= until_ns)
+
+
 def unknown_works(steps: Timeline) -> tuple[str, ...]:
     """Name kinds of work that no equation has a term for; their time is counted in t_switch."""
     kinds = {str(work.detail.get("work")) for work in steps.works}

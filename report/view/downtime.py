@@ -9,6 +9,7 @@ from report import text
 from report.cells import MEASURED, cell_summaries
 from report.claims.reasons import longest_parts
 from report.metrics.statistics import median_interval
+from report.preparation import ANCHOR, BELOW_MS
 from report.reference import paper
 from report.scope import described
 from report.summaries import downtime_summaries, good, models_of, moved, of, part_summaries, strategies_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from report.cells import CellSummary
     from report.metrics.statistics import Interval
     from report.noise import MachineSpread
+    from report.preparation import Prepared
     from report.reference import PaperDowntime
     from report.summaries import DowntimeSummary, PartSummary
     from report.tables import Tables
@@ -38,6 +40,7 @@ SIMILAR = 1.25  # up to this factor we do not speak of a difference
 
 def downtime_grid(tables: Tables) -> Grid:
     """Return the table of downtimes by model, strategy and direction, at the reference condition."""
+    prepared = {(one.model, one.strategy): one for one in tables.preparations}
     return Grid(
         "table-downtime",
         "Downtime by strategy and direction, median with 95 % interval over all runs that are ok "
@@ -56,7 +59,10 @@ def downtime_grid(tables: Tables) -> Grid:
             Column("Consists of", "medians"),
         ],
         group_by_first(
-            [(row.model, _row(row, tables.machine)) for row in downtime_summaries(tables.at_reference(tables.downtime))]
+            [
+                (row.model, _row(row, tables.machine, prepared.get((row.model, row.strategy))))
+                for row in downtime_summaries(tables.at_reference(tables.downtime))
+            ]
         ),
     )
 
@@ -114,14 +120,14 @@ def differences(tables: Tables) -> list[str]:
     return sentences
 
 
-def _row(row: DowntimeSummary, machine: MachineSpread | None) -> list[Cell]:
+def _row(row: DowntimeSummary, machine: MachineSpread | None, prepared: Prepared | None) -> list[Cell]:
     reference = paper().downtime.get(row.strategy)
     ratio = row.downtime.median / reference.ms if reference else None
     consists = [f"{_NAMES[name]} {text.duration(part.median)}" for name, part in row.components.items()]
     return [
         Cell(row.strategy, swatch=row.strategy),
         Cell(f"{row.from_mbps:g} → {row.to_mbps:g}"),
-        Cell(text.durations(row.downtime), note=_reservation(row)),
+        Cell(text.durations(row.downtime), note=_reservation(row), see=_see(row.downtime, prepared)),
         Cell(_elsewhere(row.downtime, machine)),
         Cell(reference.shown, note=reference.where) if reference else Cell(text.NONE),
         Cell(f"{text.digits(ratio, 2)}{text.TIMES}" if ratio is not None else text.NONE),
@@ -166,6 +172,11 @@ def _reservation(row: DowntimeSummary) -> str:
     if row.downtime.n == 1:
         return "one run, no interval"
     return f"range, covers {row.downtime.coverage:.0%}" if row.downtime.is_short else ""
+
+
+def _see(downtime: Interval, prepared: Prepared | None) -> tuple[str, str] | None:
+    """Lead from a downtime below a millisecond to what it is bought with."""
+    return (ANCHOR, prepared.in_short) if prepared and downtime.median < BELOW_MS else None
 
 
 def _part_row(part: PartSummary) -> list[Cell]:

@@ -9,12 +9,16 @@ from report.theme import names_a_colour
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell with a smaller second line; `tone` is ``good``, ``bad`` or ``quiet``."""
+    """Text of a cell with a smaller second line; `tone` is ``good``, ``bad`` or ``quiet``.
+
+    `see` is a place on the page (anchor) and the words that lead there, on a line of their own.
+    """
 
     text: str
     note: str = ""
     tone: str = ""
     swatch: str = ""  # strategy whose colour stands before the text
+    see: tuple[str, str] | None = None
 
     @property
     def colour(self) -> str:

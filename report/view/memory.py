@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from report import text
-from report.metrics.memory import noise_mb
+from report.metrics.memory import DOUBTFUL, noise_mb
 from report.reference import paper
 from report.scope import described
 from report.summaries import memory_rows
@@ -40,13 +40,24 @@ def memory_grid(tables: Tables) -> Grid:
 
 
 def memory_notes(tables: Tables) -> list[str]:
-    """Say which rows could not be compared with the baseline."""
-    return [
+    """Say which rows could not be compared with the baseline, and which are doubtful."""
+    rows = memory_rows(tables.memory)
+    without = [
         f"{row.model}, {row.strategy}, {row.tier}: no run of pause-resume to compare with; "
         f"initial is that of {row.initial_from}."
-        for row in memory_rows(tables.memory)
+        for row in rows
         if row.initial_from != "pause-resume"
     ]
+    doubtful = [
+        f"{row.model}, {row.strategy}, {row.tier}: doubtful. The set size at rest is "
+        f"{text.megabytes(abs(row.rest_mb - row.initial_mb))} MB {'more' if row.rest_mb > row.initial_mb else 'less'} "
+        "than the baseline's, also a single pipeline, and the charge does not account for it. It is shared pages: of "
+        "libraries that something else on the host mapped while one of the two was measured, or of mapped weights that "
+        "one has touched and the other has not. Where it was the baseline, other rows are off, too."
+        for row in rows
+        if row.additional_when == DOUBTFUL
+    ]
+    return [*without, *doubtful]
 
 
 def _row(row: MemoryRow) -> list[Cell]:

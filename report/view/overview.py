@@ -27,10 +27,11 @@ _SHOWN = 8  # findings that a verdict shows unfolded
 _DECIDING = 4  # findings of a claim in the table of all
 _RUNS = ("downtime-all", "every run")
 _PARTS = ("parts", "what the time went into")
+_PREPARED = ("prepared", "what was prepared in advance")
 _EVIDENCE: dict[str, tuple[tuple[str, str], ...]] = {
     "outage": (("timeline", "a run moment by moment"), _RUNS),
-    "availability": (("cells", "every cell"), ("noise", "noise")),
-    "scenario-a": (("timeline", "a run moment by moment"), _RUNS),
+    "availability": (("cells", "every cell"), ("noise", "noise"), _PREPARED),
+    "scenario-a": (_PREPARED, ("timeline", "a run moment by moment"), _RUNS),
     "b2-memory": (("memory", "Table I"), ("tradeoff", "downtime against memory")),
     "b2-speed": (_RUNS, _PARTS, ("differences", "where our figures differ")),
     "b1-between": (_RUNS, _PARTS, ("timeline", "a run moment by moment")),

@@ -3,13 +3,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
 from workers.errors import PartitionError
-from workers.store import META, WEIGHTS, Stored, StoredModel, main, put
+from workers.store import CONVERSION, META, WEIGHTS, Stored, StoredModel, check_stored, main, put
 from workers.store_check import check_once
 
 pytest.importorskip("workers.partition_keras", reason="TensorFlow is not installed", exc_type=ImportError)
@@ -58,7 +59,18 @@ def test_the_same_request_is_answered_without_tensorflow(tmp_path, model_file):
         "sys.exit(status or 'tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", again], capture_output=True, check=True)
-    assert msgspec.json.decode(done.stdout, type=Stored) == Stored(made.digest, made.path, reused=True)
+    expected = Stored(made.digest, made.path, reused=True, conversion_s=made.conversion_s)
+    assert msgspec.json.decode(done.stdout, type=Stored) == expected
+
+
+def test_what_the_conversion_took_is_kept_beside_the_model_and_not_in_its_digest(tmp_path, model_file):
+    made = put(str(model_file), "random", 0, tmp_path / "store")
+    assert made.conversion_s > 0
+    (Path(made.path) / CONVERSION).write_text('{"conversion_s": 99.5}')
+    check_stored(Path(made.path))
+    assert put(str(model_file), "random", 0, tmp_path / "store").conversion_s == 99.5
+    (Path(made.path) / CONVERSION).unlink()  # a store of before that was noted
+    assert put(str(model_file), "random", 0, tmp_path / "store").conversion_s is None
 
 
 def test_the_same_content_gets_the_same_digest_whatever_was_made_before(tmp_path):
@@ -73,7 +85,7 @@ def test_content_that_is_there_is_used_even_where_the_request_is_forgotten(tmp_p
     first = put(str(model_file), "random", 0, tmp_path / "store")
     for request in (tmp_path / "store" / "requests").iterdir():
         request.unlink()
-    assert put(str(model_file), "random", 0, tmp_path / "store") == Stored(first.digest, first.path, reused=True)
+    assert put(str(model_file), "random", 0, tmp_path / "store") == msgspec.structs.replace(first, reused=True)
     assert [path.name for path in (tmp_path / "store").glob(".*")] == []
 
 
@@ -82,7 +94,8 @@ def test_a_request_whose_model_was_removed_is_made_again(tmp_path, model_file):
     for file in (tmp_path / "store" / made.digest).iterdir():
         file.unlink()
     (tmp_path / "store" / made.digest).rmdir()
-    assert put(str(model_file), "random", 0, tmp_path / "store") == made
+    again = put(str(model_file), "random", 0, tmp_path / "store")
+    assert (again.digest, again.reused) == (made.digest, False)
 
 
 def test_a_file_is_known_by_its_content(tmp_path, model_file):

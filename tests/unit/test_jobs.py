@@ -87,6 +87,18 @@ def test_a_block_whose_best_point_is_the_same_at_both_speeds_is_recorded_without
     assert "2 infeasible" in capsys.readouterr().err
 
 
+def test_a_record_knows_what_the_conversion_of_its_model_took_where_that_was_noted(desk):
+    desk.configure(network=SAME)
+    known = []
+    for conversion_s in (12.5, None):
+        stored = Stored("d", str(desk.folder / "model"), reused=True, conversion_s=conversion_s)
+        desk.stored_file.write_bytes(msgspec.json.encode(stored))
+        assert desk.measure() == 0
+        record = msgspec.json.decode((desk.out / "run.json").read_bytes(), type=BlockRecord)
+        known.append(record.model_facts.get("conversion_s"))
+    assert known == [12.5, None]
+
+
 def test_what_was_measured_before_does_not_stay_beside_such_a_record(desk):
     desk.configure(network=SAME)
     desk.out.mkdir()

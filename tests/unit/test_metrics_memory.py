@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from report.metrics.memory import additional_when, memory_use, table_one
+from report.metrics.memory import DOUBTFUL, additional_when, is_doubtful, memory_use, table_one
 from workers.records import MemorySample
 
 MS = 1_000_000
@@ -111,3 +111,24 @@ def test_runs_that_failed_do_not_count():
 
 def test_no_run_is_an_empty_table():
     assert table_one(runs(pause_resume=[(760, 770)]).assign(status="failed")).empty
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rest", "charged", "doubtful"),
+    [
+        ("switch-b2", 760, 605, True),  # another process mapped the same libraries while the baseline was measured
+        ("switch-b2", 640, 605, True),  # or while this strategy was
+        ("switch-b2", 760, 612, True),  # of which the charge explains a fifth
+        ("switch-b2", 760, 660, False),  # the charge says so, too
+        ("switch-b2", 720, 605, False),  # noise
+        ("switch-a2", 760, 605, False),  # a standby may be mapped weights
+        ("switch-b2", 760, math.nan, False),  # no charge to hold against it
+    ],
+)
+def test_a_single_pipeline_apart_in_set_size_alone_is_doubtful(strategy, rest, charged, doubtful):
+    assert is_doubtful(strategy, rest, 700, charged, 600) is doubtful
+
+
+def test_table_one_concludes_nothing_from_a_doubtful_row():
+    table = runs(pause_resume=[(700, 700)], switch_b2=[(760, 760)]).assign(rest_cgroup_mb=600.0)
+    assert list(table_one(table)["additional_when"]) == ["never", DOUBTFUL]

@@ -15,7 +15,20 @@ from report.bench.records import Bench
 from report.bench.spread import read_bench, spread
 from report.bench.table import comma_separated, markdown
 from report.errors import NothingToReport, SchemaError
-from tests.synthetic import CLOCKS, MS, RUN_LENGTH_NS, RunSpec, Work, edge_events, frames, write_block, write_log
+from tests.synthetic import (
+    CLOCKS,
+    FIRST_PIPELINE,
+    MS,
+    RUN_LENGTH_NS,
+    Order,
+    RunSpec,
+    Work,
+    block_record,
+    edge_events,
+    frames,
+    write_block,
+    write_log,
+)
 from workers.bench_records import BENCH_VERSION, BenchedBlock, BenchRun, PlaneRecord, PlaneStep
 from workers.records import (
     Burst,
@@ -334,3 +347,88 @@ def test_the_events_of_other_runs_do_not_count(root):
 def test_an_interval_of_too_few_values_says_what_it_covers(root):
     line = next(line for line in markdown(make_bench(root)).splitlines() if line.startswith("| vgg19 | switch-a2"))
     assert "(covers 88%)" in line  # the median of four: 1 - 2/16
+
+
+def table_lines(bench, heading, strategy):
+    """Return a strategy's line of the table below a heading."""
+    section = markdown(bench).split(f"## {heading}")[1].split("\n## ")[0]
+    return next(line for line in section.splitlines() if f"| {strategy} |" in line)
+
+
+def test_an_interval_that_covers_less_than_half_is_not_printed(tmp_path):
+    root = tmp_path / "bench"
+    write_bench(root)
+    shutil.rmtree(root / "round-02")
+    bench = make_bench(root)
+    edge = row_of(bench, "switch-a2").memory[0].additional_mb
+    assert (edge.n, edge.coverage) == (2, 0.0)  # two medians of two values each
+    line = table_lines(bench, "Memory", "switch-a2")
+    assert "| +140 MB (+20 %) (n = 2: no interval) |" in line
+    assert line.endswith("| 2 |")
+    assert "[" not in line
+
+
+def test_every_table_says_its_n(root):
+    bench = make_bench(root)
+    assert table_lines(bench, "Memory", "switch-a2").endswith("| 4 |")
+    assert table_lines(bench, "What the time goes into", "pause-resume").startswith(
+        "| vgg19 | pause-resume | rebuild | 4 |"
+    )
+
+
+def test_drops_are_named_by_reason_with_the_share_and_its_interval(root):
+    bench = make_bench(root)
+    frames = row_of(bench, "pause-resume").frames
+    assert (frames.downtime_paused, frames.downtime_dropped) == (frames.paused, frames.paused)
+    cells = table_lines(bench, "Frames", "pause-resume").split(" | ")
+    share = 100 * frames.paused / frames.offered
+    assert cells[2].startswith(f"{frames.paused} of {frames.downtime_offered}: ")
+    assert cells[2].endswith(f"({frames.paused} paused)")
+    assert cells[3].startswith(f"{frames.paused} of {frames.offered}: {share:.0f} % [")
+    assert table_lines(bench, "Frames", "switch-a2").split(" | ")[2].startswith("0 of 4: 0 % [")
+    assert table_lines(bench, "Frames", "switch-b1").split(" | ")[2:4] == ["no frame offered"] * 2
+
+
+def test_steady_latency_has_its_n_and_stands_in_the_spreadsheet(root):
+    for number in (1, 2):
+        for strategy in ("pause-resume", "switch-a2"):
+            path = root / f"round-0{number}/runs/vgg19/{strategy}/cpu100-mem100/edge-frames.jsonl"
+            rows = [json.loads(line) for line in path.read_text().splitlines()]
+            for row in rows:
+                row |= {"head_ms": 20.0, "tail_ms": 10.0, "head_done_ns": row["received_ns"] + 21 * MS}
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bench = make_bench(root)
+    n = row_of(bench, "switch-a2").steady[0].round_trip_ratio.n
+    assert n > 10
+    assert f", n = {n} |" in table_lines(bench, "Frames", "switch-a2")
+    rows = list(csv.DictReader(io.StringIO(comma_separated(bench))))
+    assert float(rows[1]["steady_20mbps_round_trip_ratio"]) == pytest.approx(1.0)
+    assert int(rows[1]["steady_20mbps_round_trip_ratio_n"]) == n
+    assert rows[2]["steady_20mbps_round_trip_ratio"] == ""  # the one that failed
+
+
+def test_what_was_prepared_stands_beside_the_downtime_it_is_bought_for(root):
+    for number in (1, 2):
+        folder = root / f"round-0{number}"
+        shutil.rmtree(folder / A2)
+        built = Order("build", 901, 961, "p1", 21, {"edge_build_ms": 30.0, "cloud_build_ms": 40.0})
+        facts = {**block_record((), "vgg19", "switch-a2", 100, 100).model_facts, "conversion_s": 12.5}
+        setup = (FIRST_PIPELINE, built)
+        write_block(folder, [switched(0.4)], strategy="switch-a2", setup=setup, model_facts=facts)
+    bench = make_bench(root)
+    prepared = row_of(bench, "switch-a2").prepared
+    assert (prepared.pairs.value, prepared.points.value, prepared.points.n) == (1, 1, 2)
+    assert (prepared.build_s.value, prepared.build_edge_s.value) == (pytest.approx(0.06), pytest.approx(0.03))
+    assert prepared.conversion_s == 12.5
+    assert markdown(bench).split("## ")[0].count("| 1 point in 60.0 ms |") == 1
+    line = table_lines(bench, "Prepared in advance", "switch-a2")
+    assert "| 400 µs | 1 in 900 ms (first: 900 ms) | 1 in 60.0 ms (edge 30.0 ms, cloud 40.0 ms) | 962 ms " in line
+    assert line.endswith("| 12.5 s, once | 2 |")
+    nothing = table_lines(bench, "Prepared in advance", "pause-resume")
+    assert "| none |" in nothing
+    assert "| not known | 2 |" in nothing  # no conversion was noted in its blocks
+    assert "| not known | not known | not known | not known | 0 |" in table_lines(
+        bench, "Prepared in advance", "switch-b1"
+    )
+    rows = list(csv.DictReader(io.StringIO(comma_separated(bench))))
+    assert (rows[1]["points"], rows[1]["conversion_s"]) == ("1.0", "12.5")

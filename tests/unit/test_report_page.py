@@ -122,12 +122,23 @@ def test_claims_stand_in_a_table_before_their_cards_and_say_what_is_not_tested(t
     assert make_report(["--results", str(tmp_path), "--out", str(out)]) == 0
     _, said = read(out)
     table, cards = said.index("All claims in short"), said.index("Claim by claim")
-    assert table < said.index("vgg19, switch-a1: 0.300 ms [0.300, 0.300], n = 6 resnet50: not tested") < cards
+    advance = "prepared in advance: nothing; edge at rest 0 MB, charged 0"
+    decided = f"vgg19, switch-a1: 0.300 ms [0.300, 0.300], n = 6; {advance}"
+    assert table < said.index(f"{decided} resnet50: not tested") < cards
     assert cards < said.index("Not tested for resnet50.")
     assert "it takes runs of pause-resume, switch-b1 and switch-b2 at one condition" in said
     assert "below each figure the paper's" in said  # Table I
     assert "always paper: always" not in said  # one pipeline's memory here, whatever the paper's A1 needs
     assert "never paper: always" in said
+
+
+def test_downtimes_below_a_millisecond_lead_to_what_was_prepared_in_advance(grid_page):
+    outline, said = read(grid_page)
+    assert outline.ids.count("prepared") == 1
+    in_cells = "prepared in advance: 1 more pair in 950 ms; edge at rest +730 MB, charged +657"
+    assert said.count(in_cells) >= 4  # both directions of switch-a1 with both models
+    assert outline.links.count("#prepared") >= 8  # those of switch-a2, too
+    assert "switch-a1 not known 2 in 1.85 s beyond the first: 950 ms none 1.85 s" in said
 
 
 def test_profiles_alone_are_a_page(tmp_path):

@@ -12,6 +12,7 @@ from report.load import load_results
 from report.schema import COLUMNS
 from report.summaries import downtime_summaries
 from report.tables import build_tables, main, read_tables
+from report.view.memory import memory_notes
 from tests.synthetic import RunSpec, Work, write_block
 from workers.records import ClockOffset, Conditions, Status
 
@@ -271,3 +272,14 @@ def test_tables_that_are_missing_or_of_other_code_are_refused(tmp_path):
     pd.read_parquet(old).drop(columns=["outage_ms"]).to_parquet(old)
     with pytest.raises(TableError, match="lacks the columns outage_ms"):
         read_tables(tmp_path / "tables")
+
+
+def test_a_doubtful_row_of_table_one_says_why_nothing_is_concluded(tmp_path):
+    moved = {"edge": 760.0, "cloud": 900.0}
+    write_block(tmp_path, [RESTART], strategy="pause-resume")
+    folder = write_block(tmp_path, [RunSpec(routed_ms=400, works=(Work("build", 399),), rest_mb=moved, peak_mb=moved)])
+    log = folder / "edge-memory.jsonl"  # 60 MB more by set size, 2 MB by charge
+    samples = [json.loads(line) | {"cgroup_bytes": 632_000_000} for line in log.read_text().splitlines()]
+    log.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+    (note,) = memory_notes(tables_of(tmp_path))
+    assert note.startswith("vgg19, switch-b2, edge: doubtful. The set size at rest is 60 MB more than the baseline's")
