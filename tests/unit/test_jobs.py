@@ -90,9 +90,9 @@ def test_a_block_whose_best_point_is_the_same_at_both_speeds_is_recorded_without
 def test_a_record_knows_what_the_conversion_of_its_model_took_where_that_was_noted(desk):
     desk.configure(network=SAME)
     known = []
+    stored = msgspec.json.decode(desk.stored_file.read_bytes(), type=Stored)
     for conversion_s in (12.5, None):
-        stored = Stored("d", str(desk.folder / "model"), reused=True, conversion_s=conversion_s)
-        desk.stored_file.write_bytes(msgspec.json.encode(stored))
+        desk.stored_file.write_bytes(msgspec.json.encode(msgspec.structs.replace(stored, conversion_s=conversion_s)))
         assert desk.measure() == 0
         record = msgspec.json.decode((desk.out / "run.json").read_bytes(), type=BlockRecord)
         known.append(record.model_facts.get("conversion_s"))

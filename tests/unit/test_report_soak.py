@@ -76,7 +76,7 @@ def test_what_was_not_as_promised_is_counted_and_named_and_no_failure(folder, ca
     assert summary["served_otherwise"] == 1
     assert summary["shortfalls"]["lost"] == {"edge: container p* ended (exit code 137)": 1}
     said = capsys.readouterr().out
-    assert f"promises: 1 of 2, downtime p50 900 ms: 1 × {amiss.replace('p1', 'p*')}\n" in said
+    assert f"promises: 1 of 2, downtime p50 900 ms (n = 1: no interval): 1 × {amiss.replace('p1', 'p*')}\n" in said
     assert "pipelines lost: 1 × edge: container p* ended (exit code 137)\n" in said
     assert "points that stayed cold at the start: 6 (output): edge: no room\n" in said
 
