@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 NO_SUCH_FILE = 44  # exit status of `get_script` where there is no such file
 
 
-def command_line(argv: Sequence[str]) -> str:
-    """Return the line that runs `argv` in whatever login shell a host has.
+def command_line(argv: Sequence[str], *, reads: bool) -> str:
+    """Return the line that runs `argv` in whatever login shell a host has, with an empty stdin unless it `reads`.
 
     Outside of an sh that survives its command, one that was killed by a signal would have no exit status.
     """
-    return "exec /bin/sh -c " + shlex.quote(f"{shlex.join(argv)}; exit $?")
+    return "exec /bin/sh -c " + shlex.quote(f"{shlex.join(argv)}{'' if reads else ' </dev/null'}; exit $?")
 
 
 def script(text: str, *arguments: str) -> list[str]:

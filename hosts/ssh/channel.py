@@ -97,7 +97,6 @@ class SshChannel:
         if self._closed:
             return
         self._closed = True
-        self.end_stdin()
         with suppress(*BROKEN):
             self._channel.close()
         self._drainer.join(_JOIN_TIMEOUT_S)

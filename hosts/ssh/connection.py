@@ -40,16 +40,14 @@ class SshConnection:
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 30.0) -> Completed:
         """Run a command to its end; see `Connection.run`. One that is too late is left to itself."""
         deadline = time.monotonic() + timeout_s
-        with contextlib.closing(self._start(argv, keep_stderr=None)) as channel:
-            feeder = _feed(channel, stdin)
+        with contextlib.closing(self._start(argv, keep_stderr=None, reads=bool(stdin))) as channel:
+            feeder = _feed(channel, stdin) if stdin else None
             out = bytearray()
             try:
                 while data := channel.receive(_READ_BYTES, deadline - time.monotonic()):
                     out += data
             except TimeoutError:
                 raise TimeoutError(f"{self.label}: `{argv[0]}` did not end within {timeout_s:g} s") from None
-            finally:
-                channel.end_stdin()
             status = self._status(channel, max(1.0, deadline - time.monotonic()))
             if feeder:
                 feeder.join(_CLOSE_TIMEOUT_S)
@@ -72,7 +70,7 @@ class SshConnection:
     def get(self, remote: str, local: Path) -> None:
         """Fetch a remote file, whole or not at all; see `Connection.get`."""
         with (
-            contextlib.closing(self._start(shell.script(shell.get_script(remote)))) as channel,
+            contextlib.closing(self._start(shell.script(shell.get_script(remote)), reads=False)) as channel,
             _replacing(local) as part,
         ):
             with part.open("wb") as file:
@@ -102,7 +100,12 @@ class SshConnection:
     ) -> None:
         self.close()
 
-    def _start(self, argv: Sequence[str], keep_stderr: int | None = TAIL_BYTES) -> SshChannel:
+    def _start(self, argv: Sequence[str], keep_stderr: int | None = TAIL_BYTES, *, reads: bool = True) -> SshChannel:
+        """Start a process. One that does not read its stdin gets none: the end of it is not ours to send.
+
+        paramiko sends it even after it has answered the host's close of the channel in another thread, and sshd then
+        ends the whole connection ("ieof packet referred to nonexistent channel").
+        """
         try:
             channel = self._transport.open_session(timeout=_OPEN_TIMEOUT_S)
         except paramiko.ChannelException as error:
@@ -113,7 +116,7 @@ class SshConnection:
         except BROKEN as error:
             raise self._gone() from error
         try:
-            channel.exec_command(shell.command_line(argv))
+            channel.exec_command(shell.command_line(argv, reads=reads))
         except BROKEN as error:
             channel.close()
             raise self._gone() from error

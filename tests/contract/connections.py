@@ -152,7 +152,7 @@ class LocalConnection:
             raise ConnectError(f"{self.label}: the connection is closed")
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            ["/bin/sh", "-c", shell.command_line(argv)],
+            ["/bin/sh", "-c", shell.command_line(argv, reads=True)],
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,

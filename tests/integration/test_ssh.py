@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -291,6 +292,15 @@ with Sshd(pathlib.Path(sys.argv[1])) as sshd, connect(sshd.host) as connection:
 
 
 @pytest.mark.root
+def test_commands_that_end_at_once_beside_uploads_do_not_break_their_connection(sshd):
+    upload = b"x" * 300_000
+    with connect(sshd.host) as connection, ThreadPoolExecutor(6) as pool:
+        sizes = [pool.submit(connection.run, ["wc", "-c"], stdin=upload) for _ in range(60)]
+        short = [pool.submit(connection.run, ["/bin/sh", "-c", "echo $0", str(number)]) for number in range(600)]
+        assert {future.result().stdout for future in sizes} == {b"300000\n"}
+        assert [future.result().stdout for future in short] == [b"%d\n" % number for number in range(600)]
+
+
 def test_a_pulled_cable_is_noticed_within_15_seconds(tmp_path):
     argv = ["unshare", "--net", sys.executable, "-c", PULL_THE_CABLE, str(tmp_path / "sshd")]
     done = subprocess.run(argv, capture_output=True, text=True, cwd=REPOSITORY, timeout=60, check=False)
