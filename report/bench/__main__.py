@@ -17,6 +17,7 @@ from report.bench.spread import read_bench, spread
 from report.bench.table import comma_separated, markdown
 from report.errors import ReportError
 from report.files import write_whole
+from workers.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def make_bench(root: Path) -> Bench:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the numbers and print the table; 1 where a strategy has none."""
+    """Write the numbers and print the table; 1 where a strategy has none and was not found infeasible, too."""
     parser = argparse.ArgumentParser(prog="python -m report.bench", description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("results/bench"), help="folder that hosts.bench wrote to")
     parser.add_argument("--out", type=Path, help="the JSON file; .md and .csv go beside it. RESULTS.json by default")
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(markdown(bench))
     print(f"Written to {out}, {out.with_suffix('.md').name} and {out.with_suffix('.csv').name}")
-    return 0 if all(row.changes for row in bench.rows) else 1
+    return 0 if all(row.changes or set(row.blocks) == {Status.INFEASIBLE.value} for row in bench.rows) else 1
 
 
 if __name__ == "__main__":

@@ -233,6 +233,13 @@ def test_another_version_is_refused_with_the_commit_to_go_back_to(tmp_path):
 # --- the files ----------------------------------------------------------------------------------------------
 
 
+def test_what_was_found_infeasible_is_a_result(root):
+    rows = [json.loads(line) for line in (root / "blocks.jsonl").read_text().splitlines()]
+    infeasible = [row | {"status": "infeasible"} if row["strategy"] == "switch-b1" else row for row in rows]
+    (root / "blocks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in infeasible))
+    assert main(["--results", str(root)]) == 0
+
+
 def test_the_command_writes_json_markdown_and_csv(root, capsys):
     assert main(["--results", str(root)]) == 1  # switch-b1 has no value
     written = root.with_name("bench.json")
