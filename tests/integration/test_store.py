@@ -67,7 +67,7 @@ def test_what_the_conversion_took_is_kept_beside_the_model_and_not_in_its_digest
     made = put(str(model_file), "random", 0, tmp_path / "store")
     assert made.conversion_s > 0
     (Path(made.path) / CONVERSION).write_text('{"conversion_s": 99.5}')
-    check_stored(Path(made.path))
+    check_stored(Path(made.path), "Remove it.")
     assert put(str(model_file), "random", 0, tmp_path / "store").conversion_s == 99.5
     (Path(made.path) / CONVERSION).unlink()  # a store of before that was noted
     assert put(str(model_file), "random", 0, tmp_path / "store").conversion_s is None
