@@ -31,7 +31,7 @@ def markdown(bench: Bench) -> str:
         "95 % interval made of measured values. n counts changes; of memory runs, of steady latency frames, of parts "
         "pieces of work, of what was prepared in advance blocks. Memory is what a tier's pipelines take at most, at "
         "the cut where that is most, by their processes' proportional set size (PSS) and by what their cgroups are "
-        "charged with (anonymous memory)."
+        "charged with (anonymous memory). There is no interval where n is too small for one that covers half."
     )
     parts = [
         f"# Bench of {text.moment(bench.started_utc)} UTC, commit {bench.commit[:12]}{changed}",

@@ -50,20 +50,25 @@ def ratio(figure: Figure) -> str:
 
 
 def megabytes(figure: Figure, share: float | None) -> str:
-    """Return what a tier needs beyond the baseline at rest."""
+    """Return what a tier needs beyond the baseline at rest; n stands in a column of its own."""
     if figure.value is None:
         return text.NONE
     part = "" if share is None else f" ({100 * share:+.0f} %)"
     low, high = ("" if end is None else f"{end:+.0f}" for end in (figure.low, figure.high))
-    return f"{figure.value:+.0f} MB{part}{_ends(figure, low, high)}"
+    ends = _ends(figure, low, high) if _is_known(figure) else ""
+    return f"{figure.value:+.0f} MB{part}{ends}"
 
 
 def _ends(figure: Figure, low: str, high: str) -> str:
     """Return an interval, and what it covers where n is too small for 95 %; where it covers too little, that alone."""
-    if figure.low is None or figure.coverage < LEAST_COVERED:
+    if not _is_known(figure):
         return f" (n = {figure.n}: no interval)"
     covered = "" if figure.coverage >= CONFIDENCE else f" (covers {figure.coverage:.0%})"
     return f" [{low}, {high}]{covered}"
+
+
+def _is_known(figure: Figure) -> bool:
+    return figure.low is not None and figure.coverage >= LEAST_COVERED
 
 
 def counts(found: Iterable[int]) -> str:
