@@ -45,7 +45,8 @@ def start(folder: Path, asked: BenchRun, *, anew: bool) -> Start:
     """
     if not _left_there(folder):
         return Start(asked, [])
-    there, kept_in = _read(folder), _free_place(folder)
+    there = _read(folder)
+    kept_in = _free_place(folder, there)
     what = _described(there)
     differences = None if there is None else list(_differences(there, asked))
     if not anew and differences != []:
@@ -84,8 +85,7 @@ def _read_blocks(folder: Path) -> list[BenchedBlock]:
     return list(read_lines(path, BenchedBlock)) if path.exists() else []
 
 
-def _free_place(folder: Path) -> Path:
-    there = _read(folder)
+def _free_place(folder: Path, there: BenchRun | None) -> Path:
     if there is None:
         newest_s = max(path.stat().st_mtime for path in _left_there(folder))
         name = f"{datetime.fromtimestamp(newest_s, UTC):%Y%m%dT%H%M%SZ}"

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from report.metrics.statistics import Interval, Quantile
 
 
+DROPS = ("paused", "busy", "late", "lost", "failed")  # why a frame was dropped; fields of `FrameFigures`
+
+
 class Figure(msgspec.Struct, frozen=True):
     """A number with an interval made of measured values, n, and the probability that it holds the true one.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from report.bench.records import (
+    DROPS,
     FrameFigures,
     MemoryFigures,
     PartFigures,
@@ -14,11 +15,11 @@ from report.bench.records import (
     of_interval,
     of_quantile,
 )
-from report.bench.words import DROPS
 from report.load import TIERS
 from report.metrics.statistics import difference_interval, median_interval, quantile, ratio_interval, wilson
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable
 
     from report.bench.collect import Collected, Found, Key, Samples
@@ -126,23 +127,34 @@ def _additional(rest: list[float], peak: list[float], initial: list[float]) -> t
 
 def _frames(found: Found) -> FrameFigures:
     whole, during = found.whole, found.in_downtime
-    dropped = sum(during[reason] for reason in DROPS)
-    share, of_all = wilson(dropped, during["offered"]), wilson(sum(whole[reason] for reason in DROPS), whole["offered"])
-    known, any_offered = during["offered"] > 0, whole["offered"] > 0
+    rate, low, high = _dropped_share(whole)
+    downtime_rate, downtime_low, downtime_high = _dropped_share(during)
     return FrameFigures(
         offered=whole["offered"],
         answered=whole["answered"],
         **{reason: whole[reason] for reason in DROPS},
         downtime_offered=during["offered"],
-        downtime_dropped=dropped,
-        downtime_drop_rate=share.rate if known else None,
-        downtime_drop_low=share.low if known else None,
-        downtime_drop_high=share.high if known else None,
+        downtime_dropped=_dropped(during),
+        downtime_drop_rate=downtime_rate,
+        downtime_drop_low=downtime_low,
+        downtime_drop_high=downtime_high,
         **{f"downtime_{reason}": during[reason] for reason in DROPS},
-        drop_rate=of_all.rate if any_offered else None,
-        drop_low=of_all.low if any_offered else None,
-        drop_high=of_all.high if any_offered else None,
+        drop_rate=rate,
+        drop_low=low,
+        drop_high=high,
     )
+
+
+def _dropped(counts: Counter[str]) -> int:
+    return sum(counts[reason] for reason in DROPS)
+
+
+def _dropped_share(counts: Counter[str]) -> tuple[float | None, float | None, float | None]:
+    """Return the share of the frames offered that were dropped, with its interval."""
+    if not counts["offered"]:
+        return None, None, None
+    share = wilson(_dropped(counts), counts["offered"])
+    return share.rate, share.low, share.high
 
 
 def _steady(found: Found, baseline: Found | None) -> Iterable[SteadyFigures]:

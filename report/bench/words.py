@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from report import text
+from report.bench.records import DROPS
 from report.metrics.statistics import CONFIDENCE, Rate
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
     from report.bench.records import Figure, FrameFigures, StrategyRow
 
-DROPS = ("paused", "busy", "late", "lost", "failed")
 LEAST_COVERED = 0.5  # an interval that rather misses the true value than holds it is none
 _S = 1000.0  # ms
 _US = 1e-3

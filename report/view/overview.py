@@ -10,6 +10,7 @@ from report import text
 from report.answers import needless
 from report.asked import AskedGrid
 from report.claims import State, Verdict
+from report.preparation import ANCHOR
 from report.provenance import machines, runtime_of
 from report.scope import described
 from report.summaries import good, models_of, strategies_of
@@ -27,7 +28,7 @@ _SHOWN = 8  # findings that a verdict shows unfolded
 _DECIDING = 4  # findings of a claim in the table of all
 _RUNS = ("downtime-all", "every run")
 _PARTS = ("parts", "what the time went into")
-_PREPARED = ("prepared", "what was prepared in advance")
+_PREPARED = (ANCHOR, "what was prepared in advance")
 _EVIDENCE: dict[str, tuple[tuple[str, str], ...]] = {
     "outage": (("timeline", "a run moment by moment"), _RUNS),
     "availability": (("cells", "every cell"), ("noise", "noise"), _PREPARED),
