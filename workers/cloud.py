@@ -15,9 +15,8 @@ from workers.records import Event, EventKind, JsonLines
 from workers.site import Site
 
 if TYPE_CHECKING:
-    import zmq.asyncio
-
     from workers.agent import ControlChannel
+    from workers.loop_socket import LoopSocket
 
 
 class CloudAgent(Agent):
@@ -29,7 +28,7 @@ class CloudAgent(Agent):
         super().__init__(control)
         self._plane: transport.DataPlane | None = None
         self._site: Site | None = None
-        self._edge: zmq.asyncio.Socket | None = None
+        self._edge: LoopSocket | None = None
         self._edge_identity: bytes | None = None
         self._codec = m.Codec(m.TierOrder)
         self._trains: link.TrainReceiver | None = None
@@ -59,9 +58,9 @@ class CloudAgent(Agent):
             peer_public=order.edge_public,
             tail_address=order.data_address,
             results_endpoint=order.edge_results_endpoint,
-            on_died=self._report_death,
+            on_died=self._reply,
         )
-        self.spawn(transport.serve(self._edge, self._hear))
+        self.spawn(self._edge.serve(self._hear))
         self.say(m.Ready(self._site.choices, {}))
 
     async def shut_down(self) -> None:
@@ -91,7 +90,7 @@ class CloudAgent(Agent):
             return
         match order:
             case m.ProbePing(number):
-                self.spawn(self._reply(m.ProbeReport(number, ())))
+                self._reply(m.ProbeReport(number, ()))
             case m.CollectTrain(number):
                 self.spawn(self._report_train(number))
             case _:
@@ -99,18 +98,15 @@ class CloudAgent(Agent):
 
     async def _report_train(self, number: int) -> None:
         assert self._trains is not None  # noqa: S101 - orders come after set-up
-        await self._reply(m.ProbeReport(number, await self._trains.collect(number)))
+        self._reply(m.ProbeReport(number, await self._trains.collect(number)))
 
     async def _work(self, order: m.TierOrder) -> None:
         assert self._site is not None  # noqa: S101 - orders come after set-up
-        await self._reply(await self._site.tier.obey(order))
+        self._reply(await self._site.tier.obey(order))
 
-    def _report_death(self, died: m.Died) -> None:
-        self.spawn(self._reply(died))
-
-    async def _reply(self, reply: m.TierReply) -> None:
+    def _reply(self, reply: m.TierReply) -> None:
         if self._edge is not None and self._edge_identity is not None:
-            await self._edge.send_multipart([self._edge_identity, m.encode(reply)])
+            self._edge.send([self._edge_identity, m.encode(reply)])
 
 
 if __name__ == "__main__":

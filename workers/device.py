@@ -21,9 +21,8 @@ from workers.records import DeviceFrame, JsonLines, Outcome
 from workers.source import Pacer, Source, open_source
 
 if TYPE_CHECKING:
-    import zmq.asyncio
-
     from workers.agent import ControlChannel
+    from workers.loop_socket import LoopSocket
 
 SETTLE_POLL_S = 0.01
 
@@ -36,7 +35,7 @@ class DeviceAgent(Agent):
     def __init__(self, control: ControlChannel) -> None:
         super().__init__(control)
         self._plane: transport.DataPlane | None = None
-        self._socket: zmq.asyncio.Socket | None = None
+        self._socket: LoopSocket | None = None
         self._log: JsonLines | None = None
         self._source: Source | None = None
         self._deadline_ms = 0.0
@@ -86,7 +85,7 @@ class DeviceAgent(Agent):
         self._log = JsonLines(Path(order.log_folder) / "device-frames.jsonl")
         self._plane = transport.DataPlane(order.keys)
         self._socket = self._plane.in_loop(self._plane.client(transport.DEALER, order.edge_endpoint, order.edge_public))
-        self.spawn(transport.serve(self._socket, self._hear))
+        self.spawn(self._socket.serve(self._hear))
         priority = raise_priority()  # before the source is open: decoding a video is not to have it
         self._source = open_source(order.source, order.seed, order.height, order.width)
         return priority
@@ -103,7 +102,7 @@ class DeviceAgent(Agent):
             await asyncio.sleep(wait_s)  # also where it is late: answers and orders must be heard
             self._frames[frame] = DeviceFrame(run, frame, time.monotonic_ns(), Outcome.LOST)
             try:
-                await self._socket.send_multipart(pack(header, picture), flags=transport.NOBLOCK)
+                self._socket.send(pack(header, picture))
             except transport.Again:  # the edge takes nothing in: that is a drop, not a reason to slow down
                 self._settle(frame, Outcome.BUSY)
 

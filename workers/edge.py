@@ -164,10 +164,10 @@ class EdgeAgent(Agent):
             self._log_event,
             {point.index: point.name for point in site.model.points},
         )
-        self.spawn(transport.serve(self._device, self._take_in))
-        self.spawn(transport.serve(results, self._take_result))
-        self.spawn(transport.serve(self._heads, self._take_head_error))
-        self.spawn(transport.serve(control, self._hear_cloud))
+        self.spawn(self._device.serve(self._take_in))
+        self.spawn(results.serve(self._take_result))
+        self.spawn(self._heads.serve(self._take_head_error))
+        self.spawn(control.serve(self._hear_cloud))
         self.spawn(self._sweep(order.deadline_ms))
 
     def _watch_speed(self, detection: Detection) -> None:
@@ -189,7 +189,7 @@ class EdgeAgent(Agent):
 
     # --- frames ---------------------------------------------------------------------------------------------
 
-    async def _take_in(self, parts: list[bytes]) -> None:
+    def _take_in(self, parts: list[bytes]) -> None:
         received_ns = time.monotonic_ns()
         sender, *frame = parts
         try:
@@ -205,9 +205,7 @@ class EdgeAgent(Agent):
             return
         onward = replace(header, point=cut.point, container=cut.container)
         try:
-            await self._heads.send_multipart(
-                [cut.container.encode(), m.encode(onward), frame[1]], flags=transport.NOBLOCK
-            )
+            self._heads.send([cut.container.encode(), m.encode(onward), frame[1]])
         except transport.SendFailed:
             self._intake.end((header.run, header.frame), Outcome.FAILED, time.monotonic_ns())
 
@@ -233,11 +231,8 @@ class EdgeAgent(Agent):
         if self._speed is not None:
             self._speed.hear_frame(record)
         message = m.Settled(record.run, record.frame, record.outcome, record.point, label)
-        self.spawn(self._tell_device(sender, message))
-
-    async def _tell_device(self, sender: bytes, message: m.Settled) -> None:
         with contextlib.suppress(transport.SendFailed):  # a device that is gone, or takes nothing in
-            await self._device.send_multipart([sender, m.encode(message)])
+            self._device.send([sender, m.encode(message)])
 
     async def _sweep(self, deadline_ms: float) -> None:
         while True:

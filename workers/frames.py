@@ -45,7 +45,7 @@ _decoder = msgspec.msgpack.Decoder(FrameHeader)
 
 def pack(header: FrameHeader, tensor: NDArray[np.generic]) -> tuple[bytes, memoryview]:
     """Return the two parts of a frame. `tensor` must be what the header says and C-contiguous."""
-    return _encoder.encode(header), np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data
+    return _encoder.encode(header), np.ascontiguousarray(tensor).data
 
 
 def unpack(parts: list[bytes]) -> tuple[FrameHeader, NDArray[np.generic]]:

@@ -13,7 +13,7 @@ import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from workers import transport
 from workers.errors import ProtocolError, WorkerError
 from workers.frames import FrameHeader, pack, unpack
 from workers.inference import LoadedModel, import_runtime
+from workers.loop_socket import send
 from workers.memory import Growth
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from workers.records import TierTimings
 
 POLL_MS = 50
+PART_DTYPE: Literal["float32"] = "float32"  # of what every `Part` returns
 CONNECT_TIMEOUT_S = 60.0
 
 
@@ -204,20 +206,22 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - whatever it was, the main thread waits for it
             ready.set_exception(error)
             return
+        intake.rcvtimeo = POLL_MS
         ready.set_result(None)
         edge = self._config.tier == "edge"
         serve, failed = (self._serve_head, intake) if edge else (self._serve_tail, onward)
         while not self._stop.is_set():
-            if not intake.poll(POLL_MS):
+            came = transport.receive(intake)
+            if came is None:
                 continue
-            received_ns = time.monotonic_ns()
+            received_ns, parts = came
             try:
-                header, tensor = unpack(intake.recv_multipart())
+                header, tensor = unpack(parts)
             except ProtocolError:
                 self._plane.count(self._config.tier, "malformed")
                 continue
             try:
-                self._send(onward, *serve(header, tensor, received_ns))
+                send(onward, pack(*serve(header, tensor, received_ns)), copy=False)
             except (WorkerError, transport.Again, ValueError) as error:
                 self._send_error(failed, header, error)
 
@@ -241,7 +245,7 @@ class Runner:
         done_ns = time.monotonic_ns()
         return replace(
             header,
-            dtype=tensor.dtype.name,
+            dtype=PART_DTYPE,
             shape=tensor.shape,
             head_ms=(done_ns - received_ns) / 1e6,
             head_done_ns=done_ns,
@@ -253,7 +257,7 @@ class Runner:
         done_ns = time.monotonic_ns()
         return replace(
             header,
-            dtype=logits.dtype.name,
+            dtype=PART_DTYPE,
             shape=logits.shape,
             cloud_received_ns=received_ns,
             tail_ms=(done_ns - received_ns) / 1e6,
@@ -265,10 +269,6 @@ class Runner:
         if part is None:
             raise WorkerError(f"{self._config.tier}: no part is built for a cut at {point}")
         return part
-
-    @staticmethod
-    def _send(socket: zmq.Socket[bytes], header: FrameHeader, tensor: Any) -> None:
-        socket.send_multipart(pack(header, tensor), flags=transport.NOBLOCK, copy=False)
 
     def _send_error(self, socket: zmq.Socket[bytes], header: FrameHeader, error: Exception) -> None:
         lost = replace(header, dtype="uint8", shape=(0,), error=f"{self._config.tier}: {error}")

@@ -88,7 +88,7 @@ class Tier:
 
     async def listen(self) -> None:
         """Take in what the runners say, until cancelled."""
-        await transport.serve(self._control, self._hear)
+        await self._control.serve(self._hear)
 
     async def obey(self, order: m.TierOrder) -> m.TierReply:
         """Carry out one order; failures come back as `Refused`."""
@@ -173,7 +173,7 @@ class Tier:
         before = RunnerConfig.read(path)
         config = replace(before, points=(order.point,), urgent=True, launched_ns=time.monotonic_ns())
         config.write(path)
-        await self._control.send_multipart([name.encode(), m.encode(m.Reload(order.point, restart=order.restart))])
+        self._control.send([name.encode(), m.encode(m.Reload(order.point, restart=order.restart))])
         marks.append(time.monotonic_ns())
         await asyncio.to_thread(self._runtime.unpause, full)
         marks.append(time.monotonic_ns())
@@ -208,7 +208,7 @@ class Tier:
         if name not in self.containers:
             raise ContainerError(f"container {name} is not running")
         answer = self._answers.expect(name)
-        await self._control.send_multipart([name.encode(), m.encode(order)])
+        self._control.send([name.encode(), m.encode(order)])
         return await self._answers.wait(name, answer, timeout_s)
 
     def _hear(self, parts: list[bytes]) -> None:

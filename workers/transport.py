@@ -1,28 +1,27 @@
-"""The data plane's ZeroMQ sockets: bounded, authenticated, strangers counted. Nothing else imports zmq."""
+"""The data plane's ZeroMQ sockets: bounded, authenticated, strangers counted."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import zmq
-import zmq.asyncio
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import parse_monitor_message
 
 from workers.errors import WorkerError
 from workers.frames import MAX_TENSOR_BYTES
+from workers.loop_socket import LoopSocket
 from workers.messages import KeyPair
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Collection
 
 DEALER, ROUTER, PUSH, PULL = zmq.DEALER, zmq.ROUTER, zmq.PUSH, zmq.PULL
 Again = zmq.Again
 SendFailed = zmq.ZMQError
-NOBLOCK = zmq.NOBLOCK
 
 QUEUE_FRAMES = 16  # of every socket, each way; the edge's credit (queue_limit) is far below
 CURVE_BYTES = 33  # what encryption adds to a message, which the limit of its size counts
@@ -127,9 +126,9 @@ class DataPlane:
         return socket
 
     @staticmethod
-    def in_loop(socket: zmq.Socket[bytes]) -> zmq.asyncio.Socket:
-        """Return the socket for use with asyncio."""
-        return zmq.asyncio.Socket.from_socket(socket)
+    def in_loop(socket: zmq.Socket[bytes]) -> LoopSocket:
+        """Return the socket for use in an event loop."""
+        return LoopSocket(socket)
 
     def count(self, name: str, reason: str) -> None:
         """Count something refused above the transport, such as a malformed frame."""
@@ -183,13 +182,17 @@ class DataPlane:
             ) from error
 
 
-async def serve(socket: zmq.asyncio.Socket, handle: Callable[[list[bytes]], Awaitable[None] | None]) -> None:
-    """Call `handle` for every message that arrives, until cancelled."""
-    while True:
-        try:
-            parts: Any = await socket.recv_multipart()
-        except Again:  # a peer went between the signal that it had something to say and the reading of it
-            continue
-        result = handle(parts)
-        if asyncio.iscoroutine(result):
-            await result
+def receive(socket: zmq.Socket[bytes]) -> tuple[int, list[bytes]] | None:
+    """Wait for a message as long as the socket's ``rcvtimeo`` says; None where none came.
+
+    Returns when it came (ns, monotonic) and its parts. That moment is before a tensor, which is no first part, is
+    copied: that is work of whoever takes it.
+    """
+    try:
+        parts = [socket.recv()]
+    except zmq.Again:
+        return None
+    received_ns = time.monotonic_ns()
+    while socket.get(zmq.RCVMORE):
+        parts.append(socket.recv())
+    return received_ns, parts

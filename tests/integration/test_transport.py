@@ -1,6 +1,5 @@
 """The data plane on loopback: who holds a key is served, everybody else is refused, counted and harms nobody."""
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -260,16 +259,16 @@ def test_closing_does_not_wait_for_frames_that_nobody_takes():
 def test_a_sender_hears_when_the_queue_is_full(plane):
     sender = plane(DEVICE).client(transport.PUSH, free_endpoint(), SERVER.public)
     for _ in range(transport.QUEUE_FRAMES):
-        sender.send(b"frame", transport.NOBLOCK)
+        sender.send(b"frame", zmq.NOBLOCK)
     with pytest.raises(transport.Again):
-        sender.send(b"frame", transport.NOBLOCK)
+        sender.send(b"frame", zmq.NOBLOCK)
 
 
 def test_connected_returns_once_the_server_has_answered(plane):
     endpoint = free_endpoint()
     server = plane(SERVER).server("tail", transport.PULL, endpoint, {DEVICE.public})
     client = plane(DEVICE).connected(transport.PUSH, endpoint, SERVER.public, 5.0)
-    client.send(b"frame", transport.NOBLOCK)
+    client.send(b"frame", zmq.NOBLOCK)
     assert server.poll(WAIT_MS)
     assert server.recv() == b"frame"
 
@@ -328,35 +327,3 @@ def test_what_is_refused_above_the_transport_is_counted_with_the_rest(plane):
     edge.count("ingress", "malformed")
     edge.count("results", "unexpected")
     assert edge.collect_refusals() == {"ingress_malformed": 2, "results_unexpected": 1}
-
-
-@pytest.mark.parametrize("kind", ["plain", "coroutine"])
-def test_serve_hands_over_every_message(plane, kind):
-    taken = []
-
-    async def serve():
-        endpoint = free_endpoint()
-        edge = plane(SERVER)
-        server = edge.in_loop(edge.server("ingress", transport.PULL, endpoint, {DEVICE.public}))
-        client = plane(DEVICE).client(transport.PUSH, endpoint, SERVER.public)
-        whole = asyncio.Event()
-
-        def take(parts):
-            taken.append(parts)
-            if len(taken) == 3:
-                whole.set()
-
-        async def take_later(parts):
-            await asyncio.sleep(0)
-            take(parts)
-
-        task = asyncio.create_task(transport.serve(server, take if kind == "plain" else take_later))
-        for number in range(3):
-            client.send_multipart([b"frame", bytes([number])])
-        await asyncio.wait_for(whole.wait(), WAIT_MS / 1e3)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    asyncio.run(serve())
-    assert taken == [[b"frame", bytes([number])] for number in range(3)]
