@@ -19,7 +19,7 @@ import msgspec
 
 from workers.records import ClockOffset, Status
 
-BENCH_VERSION = 2  # of these structs and of what `report` makes of them
+BENCH_VERSION = 3  # of these structs and of what `report` makes of them
 
 
 class BenchRun(msgspec.Struct, frozen=True):

@@ -141,13 +141,17 @@ class StrategyRow(msgspec.Struct, frozen=True):
 
 
 class StepFigures(msgspec.Struct, frozen=True):
-    """One pace through one cut of a model that does nothing; overheads in ms."""
+    """One pace through one cut of a model that does nothing; overheads in ms.
+
+    `wire_ms` is what the rate takes for the bytes at the cut. What TCP takes beyond it is in the overheads.
+    """
 
     model: str
     purpose: str
     point: int
     frame_bytes: int
     cut_bytes: int
+    wire_ms: float
     fps: float
     achieved_fps: float | None
     held: bool

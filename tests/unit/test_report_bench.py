@@ -287,7 +287,7 @@ def test_a_bench_of_another_version_is_not_compared(root):
 # --- the data plane -----------------------------------------------------------------------------------------
 
 
-def write_plane(root):
+def write_plane(root, cut_bytes=12):
     """20 FPS: overhead 0.5 ms and once 9 ms; two paces of a ceiling."""
     folder = root / "plane/null-small"
     folder.mkdir(parents=True)
@@ -304,7 +304,7 @@ def write_plane(root):
     write_log(folder / "edge-frames.jsonl", edge)
     write_log(folder / "device-frames.jsonl", device)
     steps = (
-        PlaneStep(1, "overhead", 3, 12, 20.0, 0.5, 10, 10, 20.0, True),
+        PlaneStep(1, "overhead", 3, cut_bytes, 20.0, 0.5, 10, 10, 20.0, True),
         PlaneStep(2, "ceiling", 1, 768, 400.0, 2.0, 800, 800, 400.0, True),
         PlaneStep(3, "ceiling", 1, 768, 800.0, 2.0, 1600, 900, 800.0, False),
     )
@@ -321,6 +321,15 @@ def test_overhead_schedule_and_goals_of_the_plane(root):
     assert step.before_p50_ms.value == pytest.approx(0.2)
     assert step.off_schedule_p99_ms.value == pytest.approx(1.0)
     assert [(goal.limit_ms, goal.met) for goal in found.goals] == [(1.0, True), (5.0, False)]
+
+
+def test_where_the_wire_takes_long_the_overhead_has_no_goal(root):
+    write_plane(root, cut_bytes=602_112)
+    found = plane(root)
+    assert found.steps[0].wire_ms == pytest.approx(5.0, rel=0.05)  # 602,112 bytes and their headers at 1 Gbit/s
+    assert found.steps[0].overhead_p50_ms.n == 10
+    assert not found.goals
+    assert "beyond the computed wire" in markdown(make_bench(root))
 
 
 def test_the_ceiling_is_the_fastest_pace_that_was_held(root):
