@@ -78,7 +78,8 @@ class Bench:
         """Return what is to be done, as lines of text."""
         unmade = sum(not (self._folder / "models" / f"{name}.json").exists() for name in self._config.models)
         found = [self._start.words] if self._start.words else []
-        return found + describe(self._config, self._left(), self._done, unmade)
+        planes = self._planes_left() if self._start.kept_in is None else NULL_MODELS
+        return found + describe(self._config, self._left(), self._done, unmade, len(planes) * self._config.bench.plane)
 
     def measure(self) -> list[BenchedBlock]:
         """Measure what is left, and return how every block of the bench ended.
@@ -104,11 +105,14 @@ class Bench:
             write_record(replace(self._start.run, complete=True), self._folder / RUN)
         return self._done
 
+    def _planes_left(self) -> list[str]:
+        """Return the models that do nothing that are not measured in this bench's folder."""
+        asked = NULL_MODELS if self._config.bench.plane else ()
+        return [name for name in asked if not (self._folder / PLANE / name / PLANE_RECORD).exists()]
+
     def _measure_plane(self) -> None:
-        for name in NULL_MODELS if self._config.bench.plane else ():
+        for name in self._planes_left():
             out = self._folder / PLANE / name
-            if (out / PLANE_RECORD).exists():
-                continue
             stored = store_model(plane_config(self._config, name), name, self._folder / "models")
             record = measure_plane(self._config, name, Path(read_stored(stored).path), out)
             why = f" ({record.reason})" if record.reason else ""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from hosts.errors import ConfigError
 from hosts.forecast import rule_of_thumb
 from hosts.grid import Block, blocks
-from hosts.plane import NULL_MODELS
 from hosts.progress import in_words
 from hosts.suggest import did_you_mean
 from workers.records import Status
@@ -79,12 +78,14 @@ def without_result(done: Sequence[BenchedBlock]) -> list[str]:
 
 
 def describe(
-    config: Config, left: Mapping[int, list[Block]], past: Iterable[BenchedBlock], models_unmade: int
+    config: Config, left: Mapping[int, list[Block]], past: Iterable[BenchedBlock], models_unmade: int, planes: int
 ) -> list[str]:
-    """Return what is to be done as lines; `left` holds the blocks of each round that are not measured yet."""
+    """Return what is to be done as lines; `left` holds the blocks of each round that are not measured yet.
+
+    `planes`: how many models that do nothing are not measured yet.
+    """
     done, bench = list(past), config.bench
     todo = [block for of_round in left.values() for block in of_round]
-    planes = len(NULL_MODELS) if bench.plane else 0
     seconds = sum(expected_s(config, block, done) for block in todo) + PLANE_S * planes + MODEL_S * models_unmade
     total = len(blocks(config)) * bench.rounds
     runs = len(config.fps) * 2 * config.repeats
@@ -99,5 +100,5 @@ def describe(
             f"order of their own: {total} blocks, {len(todo)} left, about {in_words(seconds)}"
         ),
         f"each block: {runs} runs there and back{burst}; ratios to {bench.baseline} of this bench",
-        *([f"before them the data plane, with {planes} models that do nothing"] if planes else []),
+        *([f"before them the data plane, with models that do nothing: {planes}"] if planes else []),
     ]

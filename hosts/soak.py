@@ -192,7 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.out = Path(config.results) / "soaks" / block.folder
         record = soak(prepare(config, arguments), arguments.out)
         why = f" ({record.reason})" if record.reason else ""
-        return f"{arguments.out}: {record.status.value}{why} in {record.duration_s:.0f} s"
+        done = "carried out" if record.status is Status.OK else record.status.value
+        return f"{arguments.out}: {done}{why} in {record.duration_s:.0f} s"
 
     status = run_job(job, arguments.out or arguments.config)
     if status:

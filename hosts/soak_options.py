@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hosts.config import Config
 
 MINUTES = Range(0, MOST, above=True)
+OTHERS = ("bench.json", "plane.json", "profile.json", "run.json", "runs")  # by which other measurements are known
 MOST_ORDERS = 1_000_000  # all of them stand in the record
 
 
@@ -112,3 +113,5 @@ def _folder_problems(out: Path) -> Iterator[str]:
     nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
     if not nearest.is_dir():
         yield f"--out: {nearest} is a file; give a folder"
+    elif other := next((name for name in OTHERS if (out / name).exists()), None):
+        yield f"--out: {out} is the folder of something else that was measured ({other}); give one of the soak's own"

@@ -207,8 +207,8 @@ def words(summary: SoakSummary) -> str:
         ),
         f"frames: {frames['offered']} offered, {frames['answered']} answered, dropped: {dropped or 'none'}",
         (
-            f"answers compared with the whole model: {answers.compared}, wrong: {answers.wrong_count} (tolerance "
-            f"{answers.tolerance:g} of the largest logit; worst of the right ones {answers.worst:.2g}, "
+            f"answers compared with the whole model, also late ones: {answers.compared}, wrong: {answers.wrong_count} "
+            f"(tolerance {answers.tolerance:g} of the largest logit; worst of the right ones {answers.worst:.2g}, "
             f"nearest two pictures {answers.control:.2g} apart)"
         ),
         (

@@ -33,8 +33,10 @@ class LoopSocket:
         Raises:
             zmq.ZMQError: there is no such peer, or it takes nothing in (`zmq.Again`).
         """
-        send(self._socket, parts)
-        self._look_again()
+        try:
+            send(self._socket, parts)
+        finally:  # a refused message has used the socket, too
+            self._look_again()
 
     async def serve(self, handle: Callable[[list[bytes]], None]) -> None:
         """Call `handle` with every message that arrives, until cancelled or until it raises something."""

@@ -7,6 +7,7 @@ import itertools
 import sys
 import time
 import traceback
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from workers import messages as m
@@ -44,7 +45,7 @@ class PipelineManager:
     """Runs one strategy.
 
     Args:
-        tail_ports: ports for tails on the cloud; each pair of containers gets the next one in turn.
+        tail_ports: ports for tails on the cloud; each pair of containers gets the next one in turn that no other has.
         report: takes what the controller should hear.
         log: takes the events.
         names: of the model's points.
@@ -64,7 +65,8 @@ class PipelineManager:
         self._state = s.State()
         self._tiers = tiers
         self._intake = intake
-        self._ports = itertools.cycle(tail_ports)
+        self._tail_ports = deque(tail_ports)
+        self._port_of: dict[str, int] = {}  # pair of containers -> its tail's port
         self._orders = itertools.count(1)
         self._report = report
         self._log_event = log
@@ -277,8 +279,19 @@ class PipelineManager:
         self._feed(s.PutAway(cut) if put_away else s.Prepared(cut))
         self._log(EventKind.WORK_DONE, {**about, **parts}, now_ns)
 
+    def _take_port(self, container: str) -> int:
+        """Return a free port; where all are taken, the one taken longest ago, and the cloud says that it is in use."""
+        taken = set(self._port_of.values())
+        port = next((port for port in self._tail_ports if port not in taken), self._tail_ports[0])
+        self._tail_ports.remove(port)
+        self._tail_ports.append(port)  # one that was just given back comes last
+        self._port_of[container] = port
+        return port
+
     async def _order_both(self, order: m.TierOrder) -> dict[str, m.TierReply]:
         replies = await asyncio.gather(*(tier.obey(order) for tier in self._tiers.values()))
+        if isinstance(order, m.Remove):
+            self._port_of.pop(order.container, None)
         return dict(zip(self._tiers, replies, strict=True))
 
     async def _launch_both(self, order: m.Launch) -> dict[str, m.TierReply]:
@@ -298,7 +311,7 @@ class PipelineManager:
         match action:
             case s.LaunchContainers(_, urgent):
                 points = () if cut.point == s.UNCUT else (cut.point,)
-                return m.Launch(number, cut.container, points, next(self._ports), urgent)
+                return m.Launch(number, cut.container, points, self._take_port(cut.container), urgent)
             case s.BuildInside(_, urgent, sparing):
                 return m.Build(number, cut.container, cut.point, urgent, sparing)
             case s.RebuildPaused(_, restart):

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -272,7 +273,8 @@ class Runner:
 
     def _send_error(self, socket: zmq.Socket[bytes], header: FrameHeader, error: Exception) -> None:
         lost = replace(header, dtype="uint8", shape=(0,), error=f"{self._config.tier}: {error}")
-        socket.send_multipart((msgspec.msgpack.encode(lost), b""))
+        with suppress(transport.Again):  # who reads no results reads of no errors; the edge gives the frame up
+            send(socket, (msgspec.msgpack.encode(lost), b""))
 
     # --- reports --------------------------------------------------------------------------------------------
 

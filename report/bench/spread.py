@@ -33,7 +33,9 @@ def read_bench(path: Path) -> Bench:
     except msgspec.DecodeError as error:
         raise SchemaError(f"{path} is no bench of this version ({error}). Make it again: make bench") from error
     if bench.schema_version != BENCH_VERSION:
-        raise SchemaError(f"{path} has version {bench.schema_version}, this code reads {BENCH_VERSION}")
+        raise SchemaError(
+            f"{path} has version {bench.schema_version}, this code reads {BENCH_VERSION}. Make it again: make bench"
+        )
     return bench
 
 

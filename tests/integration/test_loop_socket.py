@@ -86,6 +86,28 @@ def test_a_message_is_seen_though_sending_has_taken_the_signal_of_it(sockets):
     assert taken == [[b"p1", b"hello"], [b"p1", b"frame"]]
 
 
+def test_a_message_is_seen_though_a_refused_one_has_taken_the_signal_of_it(sockets):
+    server, (peer,) = sockets("p1")
+    come = asyncio.Event()
+
+    async def scenario():
+        serving = asyncio.create_task(server.serve(lambda _: come.set()))
+        peer.send(b"hello")
+        await asyncio.wait_for(come.wait(), WAIT_S)
+        come.clear()
+        await asyncio.sleep(0.05)  # it waits for the descriptor now
+        peer.send(b"frame")
+        time.sleep(0.1)  # noqa: ASYNC251 - it arrives while the loop is at work
+        with pytest.raises(zmq.ZMQError, match="unreachable"):
+            server.send([b"p9", b"order"])
+        await asyncio.wait_for(come.wait(), WAIT_S)
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    asyncio.run(scenario())
+
+
 def test_a_flood_leaves_the_loop_its_turns(sockets):
     server, (peer,) = sockets("p1")
     order, whole = [], asyncio.Event()

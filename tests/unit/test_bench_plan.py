@@ -82,10 +82,12 @@ def test_a_block_takes_as_long_as_in_earlier_rounds():
 
 def test_the_plan_counts_what_is_left():
     left = {1: [], 2: round_order(CONFIG, 2)[4:], 3: round_order(CONFIG, 3)}
-    said = "\n".join(describe(CONFIG, left, [], 0))
+    said = "\n".join(describe(CONFIG, left, [], 0, 1))
     assert "3 strategies × 2 models, 3 rounds" in said
     assert "18 blocks, 8 left" in said
     assert "ratios to pause-resume" in said
+    assert "models that do nothing: 1" in said
+    assert "data plane" not in "\n".join(describe(CONFIG, left, [], 0, 0))
 
 
 def test_what_came_to_a_result_in_one_round_is_not_lacking():

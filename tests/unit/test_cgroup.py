@@ -174,6 +174,14 @@ class TestV1:
         group.create()
         assert (tmp_path / "cpuset" / "neukonfig" / "cpuset.cpus").read_text() == "2"
 
+    def test_a_cpuset_that_somebody_else_has_just_made_is_filled(self, v1, tmp_path):
+        parent = tmp_path / "cpuset" / "neukonfig"
+        parent.mkdir()
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            (parent / name).write_text("\n")
+        Cgroup("/neukonfig/edge", v1).create()
+        assert (parent / "cpuset.cpus").read_text() == (parent / "edge" / "cpuset.cpus").read_text() == "0-3"
+
     def test_a_controller_that_is_not_mounted_is_named(self, v1):
         with pytest.raises(WorkerError, match="'pids' is not mounted"):
             Cgroup("/neukonfig", v1).directory("pids")

@@ -202,6 +202,20 @@ def test_what_each_tier_took_is_logged_with_the_work():
     run(scenario)
 
 
+def test_a_port_that_a_pair_still_has_goes_to_no_other():
+    """B1's launches fail one after another beside the first pair, which serves on."""
+
+    async def scenario():
+        async with serving("switch-b1") as edge:
+            edge.tiers["cloud"].refusals[m.Launch] = "no memory"
+            for number in range(1, 6):
+                await edge.change(21, 16, run=number)
+            launches = [order for order in edge.tiers["cloud"].orders if isinstance(order, m.Launch)]
+            assert [launch.tail_port for launch in launches] == [7000, 7001, 7002, 7001, 7002, 7001]
+
+    run(scenario)
+
+
 def test_each_pair_of_containers_gets_the_next_port():
     async def scenario():
         async with serving("switch-b1") as edge:

@@ -197,6 +197,14 @@ def test_a_file_is_no_folder_to_write_to(tmp_path, below):
     assert file.read_text() == "mine"
 
 
+@pytest.mark.parametrize("other", ["bench.json", "run.json"])
+def test_the_folder_of_another_measurement_is_not_written_to(tmp_path, other):
+    (tmp_path / other).write_text("{}")
+    with pytest.raises(ConfigError, match=rf"{other}\); give one of the soak's own"):
+        prepare(CONFIG, arguments(out=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [other]
+
+
 def test_help_says_what_every_option_is_for():
     assert [action.dest for action in make_parser("")._actions if not action.help] == []
 
