@@ -78,8 +78,7 @@ class Bench:
         """Return what is to be done, as lines of text."""
         unmade = sum(not (self._folder / "models" / f"{name}.json").exists() for name in self._config.models)
         found = [self._start.words] if self._start.words else []
-        planes = self._planes_left() if self._start.kept_in is None else NULL_MODELS
-        return found + describe(self._config, self._left(), self._done, unmade, len(planes) * self._config.bench.plane)
+        return found + describe(self._config, self._left(), self._done, unmade, len(self._planes_left()))
 
     def measure(self) -> list[BenchedBlock]:
         """Measure what is left, and return how every block of the bench ended.
@@ -106,9 +105,10 @@ class Bench:
         return self._done
 
     def _planes_left(self) -> list[str]:
-        """Return the models that do nothing that are not measured in this bench's folder."""
+        """Return the models that do nothing that this bench has not measured yet."""
         asked = NULL_MODELS if self._config.bench.plane else ()
-        return [name for name in asked if not (self._folder / PLANE / name / PLANE_RECORD).exists()]
+        goes_on = self._start.kept_in is None  # else what lies in the folder is of another bench
+        return [name for name in asked if not (goes_on and (self._folder / PLANE / name / PLANE_RECORD).exists())]
 
     def _measure_plane(self) -> None:
         for name in self._planes_left():

@@ -263,16 +263,16 @@ def budget(session: str, cpus: Sequence[int] | None, memory_mb: int | None) -> C
 
 def _make(root: Path, path: str, *, v2: bool, cpuset: bool) -> None:
     here = root
-    for part in PurePosixPath(path).parts[1:]:
+    for name in PurePosixPath(path).parts[1:]:
         if v2:
             _delegate(here)
-        parent, here = here, here / part
+        parent, here = here, here / name
         with suppress(FileExistsError):
             here.mkdir()
         if cpuset and not v2:  # v1 starts them empty, and an empty one accepts no process
-            for name in ("cpuset.cpus", "cpuset.mems"):
-                if not _has_content(here / name):  # also where somebody else has made it and is about to fill it
-                    _write(here / name, (parent / name).read_text().strip())
+            for file in ("cpuset.cpus", "cpuset.mems"):
+                if not _has_content(here / file):  # also where somebody else has made it and is about to fill it
+                    _write(here / file, (parent / file).read_text().strip())
 
 
 def _has_content(file: Path) -> bool:
